@@ -1,0 +1,81 @@
+"""What one HTTP exchange with a provider needs to know, as plain values.
+
+How bytes are sent belongs in `edge`; who the provider is and what its credential is belongs in `providers`.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from typing_extensions import override
+
+
+class Deadlines(msgspec.Struct, frozen=True):
+    """How long each phase of an upstream exchange may take, in seconds."""
+
+    connect: float = 5.0
+    """From wanting a connection to having one, name look-up and TLS handshake included."""
+    first_byte: float = 60.0
+    """From the request's last byte to the first byte of the answer's body."""
+    idle: float = 60.0
+    """Between two pieces of the answer's body. Does not run while the client's own slowness holds us back."""
+    total: float = 600.0
+    """From the start to the end of the exchange."""
+
+
+class TlsSettings(msgspec.Struct, frozen=True):
+    """How to trust a provider. Paths are PEM files. `verify=False` is only ever an explicit choice."""
+
+    verify: bool = True
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+
+
+class Proxy(msgspec.Struct, frozen=True):
+    """An HTTP proxy. `authorization` is the ready value of `proxy-authorization`, or None."""
+
+    host: str
+    port: int
+    authorization: bytes | None = None
+
+    @override
+    def __repr__(self) -> str:
+        """The address without the credential."""
+        return f"Proxy({self.host}:{self.port})"
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """Where connections go and how many there may be: the key of one connection pool."""
+
+    scheme: str
+    """`http` or `https`."""
+    host: str
+    port: int
+    tls: TlsSettings = TlsSettings()
+    proxy: Proxy | None = None
+    max_connections: int = 512
+    """Bound on open connections to this origin."""
+    max_waiting: int = 1024
+    """Bound on requests waiting for one of them."""
+    pool_wait: float = 1.0
+    """Seconds a request may wait for a free connection before it is answered 503."""
+    keep_idle: float = 30.0
+    """Seconds an unused connection is kept."""
+
+
+class WireRequest(msgspec.Struct, frozen=True):
+    """One request to a provider, ready to send. Always a POST of JSON."""
+
+    origin: Origin
+    path: str
+    head: bytes
+    """Complete header lines, each ending CRLF, without framing fields and content type. May hold a credential."""
+    body: bytes
+    deadlines: Deadlines
+    limit: int
+    """Bytes the answer's body may have, inflated."""
+
+    @override
+    def __repr__(self) -> str:
+        """The place only: the head holds a credential, the body a prompt."""
+        return f"WireRequest({self.origin.scheme}://{self.origin.host}:{self.origin.port}{self.path})"

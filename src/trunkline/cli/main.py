@@ -1,0 +1,44 @@
+"""The program `trunkline`: its commands and nothing else. What a command does is in the module of its name."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from trunkline import __version__
+from trunkline.cli import keys, usage
+from trunkline.cli.check import check
+from trunkline.cli.init import init
+from trunkline.cli.serve import serve
+
+app = typer.Typer(
+    name="trunkline",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"trunkline {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def trunkline(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """One trunk line to every LLM: a self-hosted gateway."""
+
+
+app.command()(serve)
+app.command()(init)
+app.command()(check)
+app.add_typer(keys.app, name="keys")
+app.add_typer(usage.app, name="usage")

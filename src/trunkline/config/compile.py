@@ -1,0 +1,152 @@
+"""What is written into what runs: references resolved, defaults merged, everything frozen.
+
+Here are the mistakes that one part makes about another. The shape of single fields is in `schema`, one provider in `providers`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+from trunkline.config.mistakes import KeyPath
+from trunkline.config.providers import ECHO, Context, compile_provider, deadlines, existing_file
+from trunkline.config.proxy import is_loopback
+from trunkline.config.schema import KeySpec, ModelSpec, ProviderSpec, Server
+from trunkline.config.snapshot import LedgerSettings, LogSettings, ServerSettings, Snapshot
+from trunkline.config.validate import Written, suggest
+from trunkline.config.values import is_model
+from trunkline.edge.limits import ServerLimits
+from trunkline.policy.keys import Principal
+from trunkline.providers.provider import Provider, Target
+from trunkline.routing.route import Route
+
+_LATER = "is not in force in this version: only the first target is used"
+
+
+def compile_snapshot(written: Written, context: Context, source: str) -> Snapshot:
+    """The snapshot. Where a mistake is reported to the context, it is incomplete and must not be used."""
+    names = written.provider_names | {ECHO}
+    specs = {ECHO: ProviderSpec()} | written.providers if ECHO not in written.provider_names else written.providers
+    providers = {name: made for name, spec in specs.items() if (made := compile_provider(name, spec, context))}
+    routes = {
+        name: route
+        for name, spec in written.models.items()
+        if (route := _route(name, spec, providers, names, context)) is not None
+    }
+    return Snapshot(
+        server=_server(written.server, context),
+        log=LogSettings(written.log.format, written.log.level),
+        ledger=LedgerSettings(written.ledger.required),
+        providers=providers,
+        routes=routes,
+        principals=_principals(written, names, context),
+        source=source,
+        client_secrets=tuple(
+            spec.secret.get_secret_value().encode("ascii") for spec in written.keys.values() if spec.secret is not None
+        ),
+    )
+
+
+def _server(server: Server, context: Context) -> ServerSettings:
+    limits = server.limits
+    if server.listen == server.admin and server.listen.port:
+        context.report(("server", "admin"), "must not be the same address as listen")
+    if not is_loopback(server.admin.host):
+        context.warn(("server", "admin"), "the admin listener asks for no sign-in in this version; keep it to this machine")
+    cert, key = (server.tls.cert, server.tls.key) if server.tls else (None, None)
+    return ServerSettings(
+        listen=server.listen,
+        admin=server.admin,
+        tls_cert=existing_file(cert, ("server", "tls", "cert"), context),
+        tls_key=existing_file(key, ("server", "tls", "key"), context),
+        cors_origins=tuple(server.cors.origins),
+        limits=ServerLimits(
+            max_header=limits.max_header,
+            header_timeout=limits.header_timeout,
+            body_grace=limits.body_grace,
+            body_min_rate=float(limits.body_min_rate),
+            keep_alive=limits.keep_alive,
+            stall_timeout=limits.stall_timeout,
+            max_connections=limits.max_connections,
+            max_connections_per_ip=limits.max_connections_per_ip,
+        ),
+        max_body=limits.max_body,
+        drain_timeout=server.drain_timeout,
+        drain_grace=server.drain_grace,
+    )
+
+
+def _route(name: str, spec: ModelSpec, providers: dict[str, Provider], names: Iterable[str], context: Context) -> Route | None:
+    path: KeyPath = ("models", name)
+    prefix, slash, _ = name.partition("/")
+    if slash and prefix in names:
+        context.report(path, f"this name already means the provider {prefix!r}: choose one that does not begin with it")
+    targets = []
+    for field, written in (("targets", spec.targets), ("fallbacks", spec.fallbacks)):
+        for index, target in enumerate(written):
+            provider = _check_target(target.to, (*path, field, index), names, context)
+            if field == "targets" and provider in providers:
+                targets.append(Target(providers[provider], target.to.partition("/")[2], target.weight))
+    _warn_later(spec, path, context)
+    if not targets:
+        return None
+    return Route(name, tuple(targets), deadlines(spec.timeouts, targets[0].provider.deadlines))
+
+
+def _check_target(to: str, path: KeyPath, names: Iterable[str], context: Context) -> str:
+    """The provider that a target names, after what is wrong with it was reported."""
+    provider, slash, model = to.partition("/")
+    if not slash or not is_model(model):
+        context.report(path, "must be provider/model")
+    elif provider not in names:
+        context.report(path, f"there is no provider {provider!r}{suggest(provider, names)}")
+    return provider
+
+
+def _warn_later(spec: ModelSpec, path: KeyPath, context: Context) -> None:
+    for field, given in (
+        ("strategy", spec.strategy != "ordered"),
+        ("targets", len(spec.targets) > 1 and spec.strategy == "ordered"),
+        ("fallbacks", bool(spec.fallbacks)),
+        ("retry", spec.retry is not None),
+    ):
+        if given:
+            context.warn((*path, field), _LATER)
+
+
+def _principals(written: Written, names: Iterable[str], context: Context) -> tuple[Principal, ...]:
+    by_name: dict[str, int] = {}
+    by_digest: dict[bytes, int] = {}
+    principals = []
+    for index, spec in written.keys.items():
+        path: KeyPath = ("keys", index)
+        if (first := by_name.setdefault(spec.name, index)) != index:
+            context.report((*path, "name"), f"keys[{first}] has the same name")
+        for place, model in enumerate(spec.models or ()):
+            _check_allowed(model, (*path, "models", place), written.model_names, names, context)
+        if (digest := _digest(spec)) is None:
+            context.report(path, "give either secret or hash")
+            continue
+        if (first := by_digest.setdefault(digest, index)) != index:
+            context.report((*path, "secret" if spec.secret else "hash"), f"keys[{first}] has the same secret")
+        principals.append(Principal(spec.name, digest, None if spec.models is None else frozenset(spec.models)))
+    return tuple(principals)
+
+
+def _digest(spec: KeySpec) -> bytes | None:
+    if spec.secret is None or spec.hash is not None:
+        return spec.hash if spec.secret is None else None
+    return hashlib.sha256(spec.secret.get_secret_value().encode("ascii")).digest()
+
+
+def _check_allowed(model: str, path: KeyPath, models: Iterable[str], names: Iterable[str], context: Context) -> None:
+    """What a key may use must exist: a misspelt name would be a key that cannot do what it was made for."""
+    provider, slash, _ = model.partition("/")
+    if model in models or (slash and provider in names):
+        return
+    if slash:
+        context.report(path, f"there is no provider {provider!r}{suggest(provider, names)}")
+    elif model in names:
+        context.report(path, f"{model!r} is a provider; for every model of it write '{model}/*'")
+    else:
+        context.report(path, f"there is no model {model!r}{suggest(model, models)}")

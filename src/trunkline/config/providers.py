@@ -1,0 +1,216 @@
+"""One provider as written into one provider as called: its catalogue row, credential, headers, origin.
+
+The rows are in `providers`; models, keys and the rest of the snapshot are in `compile`.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from pydantic import SecretStr
+
+from trunkline import __version__
+from trunkline.canon.wire import Deadlines, Origin, Proxy, TlsSettings
+from trunkline.config import values
+from trunkline.config.mistakes import SHORTEST_SECRET, KeyPath
+from trunkline.config.proxy import proxy_for
+from trunkline.config.schema import ProviderSpec, Timeouts
+from trunkline.config.validate import suggest
+from trunkline.providers.catalog import Row, catalog, ollama_base_url
+from trunkline.providers.provider import Provider
+
+ECHO = "echo"
+_OURS = frozenset(
+    {
+        "accept-encoding", "connection", "content-encoding", "content-length", "content-type", "expect", "host", "keep-alive",
+        "proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
+    }
+)  # fmt: skip
+"""Headers that frame a message or belong to one hop: the edge sets them, and two opinions are request smuggling."""
+_TELLS = re.compile(r"auth|key|token|secret|cookie|credential|password")
+
+
+class Context(msgspec.Struct):
+    """What compiling needs beside the configuration itself."""
+
+    environ: Mapping[str, str]
+    base: Path
+    """The folder that relative paths start from."""
+    report: Callable[[KeyPath, str], None]
+    warn: Callable[[KeyPath, str], None]
+
+
+def compile_provider(name: str, spec: ProviderSpec, context: Context) -> Provider | None:
+    """The provider, or None after its mistakes were reported."""
+    path: KeyPath = ("providers", name)
+    kind = spec.kind or name
+    row = catalog().get(kind)
+    if row is None:
+        kinds = ", ".join(sorted(catalog()))
+        context.report(
+            (*path, "kind") if spec.kind else path,
+            f"{kind!r} is no kind of provider in this version{suggest(kind, catalog())}; known kinds: {kinds}"
+            " (for any other OpenAI-compatible server: kind: openai, with base_url and api_key)",
+        )
+        return None
+    if row.dialect == ECHO:
+        return _echo(name, kind, spec, path, context)
+    if spec.dialect not in {None, row.dialect}:
+        context.report((*path, "dialect"), f"this version speaks only {row.dialect} with the kind {kind}")
+    endpoint = spec.base_url or _own_endpoint(kind, row, path, context)
+    if endpoint is None:
+        return None
+    key = _credential(spec, row, path, context)
+    extra = {header: value.get_secret_value() for header, value in spec.headers.items()}
+    _check_headers(extra, key, path, context)
+    return Provider(
+        name=name,
+        kind=kind,
+        dialect=row.dialect,
+        origin=_origin(endpoint, spec, path, context),
+        base_path=endpoint.path,
+        head=_head(endpoint, key, extra),
+        secrets=_secrets(key, extra),
+        stream_usage=row.stream_usage,
+        forward=tuple(header.encode("ascii") for header in row.forward if header not in extra),
+        deadlines=deadlines(spec.timeouts, Deadlines()),
+        max_answer=spec.max_answer,
+        max_stream=spec.max_stream,
+    )
+
+
+def deadlines(written: Timeouts, default: Deadlines) -> Deadlines:
+    """What is written over what holds otherwise."""
+    return msgspec.structs.replace(default, **written.model_dump(exclude_none=True))
+
+
+def _echo(name: str, kind: str, spec: ProviderSpec, path: KeyPath, context: Context) -> Provider:
+    for field in sorted(spec.model_fields_set - {"kind"}):
+        context.report((*path, field), "the echo provider answers by itself and takes no settings: remove this")
+    return Provider(name=name, kind=kind, dialect=ECHO, origin=Origin("http", "echo", 80), base_path="")
+
+
+def _own_endpoint(kind: str, row: Row, path: KeyPath, context: Context) -> values.Endpoint | None:
+    """The kind's own address; for Ollama, where `OLLAMA_HOST` says."""
+    if kind != "ollama":
+        return values.endpoint(row.base_url)
+    try:
+        return values.endpoint(ollama_base_url(context.environ.get("OLLAMA_HOST", "")))
+    except ValueError as error:
+        context.report(path, f"the environment variable OLLAMA_HOST cannot be used: {error}")
+        return None
+
+
+def _credential(spec: ProviderSpec, row: Row, path: KeyPath, context: Context) -> SecretStr | None:
+    """The key as written; else from the kind's variable, but never toward an address that is not the kind's own."""
+    if spec.api_key is not None:
+        return None if spec.api_key.get_secret_value() == "none" else spec.api_key
+    if row.auth == "none":
+        return None
+    here = (*path, "api_key")
+    if spec.base_url is not None:
+        context.report(here, f"is required with a base_url of your own: a key, or none ({row.env} is not sent there unasked)")
+        return None
+    text = context.environ.get(row.env, "")
+    if not text:
+        context.report(here, f"is required, or the environment variable {row.env}; write none where no key is needed")
+        return None
+    try:
+        return SecretStr(values.api_key(text))
+    except ValueError as error:
+        context.report(here, f"the environment variable {row.env} {error}")
+        return None
+
+
+def _check_headers(extra: dict[str, str], key: SecretStr | None, path: KeyPath, context: Context) -> None:
+    for header in extra:
+        here = (*path, "headers", header)
+        if header in _OURS:
+            context.report(here, "this header is set by the gateway itself")
+        elif header == "authorization" and key is not None:
+            context.report(here, "the api_key is sent in this header; with a header of your own write api_key: none")
+
+
+def _head(endpoint: values.Endpoint, key: SecretStr | None, extra: dict[str, str]) -> bytes:
+    """The header lines of every request. RFC 9110 section 7.2: `Host` first, without the scheme's own port."""
+    host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
+    if endpoint.port != (443 if endpoint.scheme == "https" else 80):
+        host = f"{host}:{endpoint.port}"
+    lines = {"host": ("Host", host)}
+    if key is not None:
+        lines["authorization"] = ("Authorization", f"Bearer {key.get_secret_value()}")
+    lines["user-agent"] = ("User-Agent", f"trunkline/{__version__}")
+    lines["accept-encoding"] = ("Accept-Encoding", "identity")
+    lines["connection"] = ("Connection", "keep-alive")
+    lines |= {header: (header, value) for header, value in extra.items()}
+    return "".join(f"{header}: {value}\r\n" for header, value in lines.values()).encode("ascii")
+
+
+def _secrets(key: SecretStr | None, extra: dict[str, str]) -> tuple[bytes, ...]:
+    """What must never be shown. Short values are left out: masking them would eat ordinary words of every answer."""
+    found = [key.get_secret_value()] if key is not None else []
+    for header, value in extra.items():
+        if _TELLS.search(header):
+            found += [value, value.rpartition(" ")[2]]  # also without `Bearer `
+    return tuple(dict.fromkeys(secret.encode("ascii") for secret in found if len(secret) >= SHORTEST_SECRET))
+
+
+def _origin(endpoint: values.Endpoint, spec: ProviderSpec, path: KeyPath, context: Context) -> Origin:
+    proxy = _proxy(endpoint, spec.proxy, path, context)
+    pool, tls = spec.pool, spec.tls
+    here = (*path, "tls")
+    if not tls.verify:
+        context.warn((*here, "verify"), "certificates are not checked: anyone on the way can read the key and the answers")
+    if tls.key is not None and tls.cert is None:
+        context.report((*here, "key"), "needs a cert")
+    return Origin(
+        scheme=endpoint.scheme,
+        host=endpoint.host,
+        port=endpoint.port,
+        tls=TlsSettings(
+            verify=tls.verify,
+            ca_file=existing_file(tls.ca, (*here, "ca"), context),
+            cert_file=existing_file(tls.cert, (*here, "cert"), context),
+            key_file=existing_file(tls.key, (*here, "key"), context),
+        ),
+        proxy=proxy,
+        max_connections=pool.max_connections,
+        max_waiting=pool.max_waiting,
+        pool_wait=pool.wait,
+        keep_idle=pool.keep_idle,
+    )
+
+
+def _proxy(
+    endpoint: values.Endpoint, setting: values.ProxyAddress | Literal["none"] | None, path: KeyPath, context: Context
+) -> Proxy | None:
+    try:
+        address = proxy_for(endpoint, setting, context.environ)
+    except ValueError as error:
+        context.report((*path, "proxy"), str(error))
+        return None
+    if address is None:
+        return None
+    if address.user is None:
+        return Proxy(address.host, address.port)
+    credential = base64.b64encode(f"{address.user}:{address.password}".encode())
+    return Proxy(address.host, address.port, b"Basic " + credential)
+
+
+def existing_file(name: str | None, path: KeyPath, context: Context) -> str | None:
+    """The absolute path of a file that the configuration names; reported where there is none."""
+    if name is None:
+        return None
+    file = context.base / name
+    try:
+        found = file.is_file()
+    except OSError:
+        found = False
+    if not found:
+        context.report(path, "there is no such file")
+    return str(file)

@@ -1,0 +1,225 @@
+"""What a person may write in `trunkline.yaml`, field by field. The JSON Schema for editors is made from it.
+
+Only shapes and forms of single values are checked here; whether a named provider exists, and what follows from what, is
+decided in `compile`. A field that this version does not act on is either refused or warned about there, never ignored.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, SecretStr, model_validator
+
+from trunkline.config import values
+from trunkline.edge.limits import ServerLimits
+
+_LIMITS = ServerLimits()
+
+Duration = Annotated[float, PlainValidator(values.duration, json_schema_input_type=float | str)]
+DurationOrZero = Annotated[float, PlainValidator(values.duration_or_zero, json_schema_input_type=float | str)]
+Size = Annotated[int, PlainValidator(values.size, json_schema_input_type=int | str)]
+Count = Annotated[int, PlainValidator(values.count, json_schema_input_type=int | str)]
+ListenAddress = Annotated[values.Address, PlainValidator(values.address, json_schema_input_type=str)]
+BaseUrl = Annotated[values.Endpoint, PlainValidator(values.endpoint, json_schema_input_type=str)]
+CorsOrigin = Annotated[str, PlainValidator(values.origin, json_schema_input_type=str)]
+Slug = Annotated[str, PlainValidator(values.slug, json_schema_input_type=str)]
+ModelName = Annotated[str, PlainValidator(values.model, json_schema_input_type=str)]
+HeaderName = Annotated[str, PlainValidator(values.header_name, json_schema_input_type=str)]
+
+
+def _hidden(check: Any) -> Any:
+    """A validator whose result does not show itself."""
+    return PlainValidator(lambda value: SecretStr(check(value)), json_schema_input_type=str)
+
+
+ApiKey = Annotated[SecretStr, _hidden(values.api_key)]
+ClientSecret = Annotated[SecretStr, _hidden(values.client_secret)]
+HeaderValue = Annotated[SecretStr, _hidden(values.header_value)]
+Digest = Annotated[bytes, PlainValidator(values.digest, json_schema_input_type=str)]
+
+
+def _proxy(value: object) -> values.ProxyAddress | Literal["none"]:
+    return "none" if value == "none" else values.proxy(value)
+
+
+ProxyUrl = Annotated[values.ProxyAddress | Literal["none"], PlainValidator(_proxy, json_schema_input_type=str)]
+
+
+class Section(BaseModel):
+    """A mapping that takes its fields and no others; an empty one may be left blank."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _blank(cls, value: Any) -> Any:
+        return {} if value is None else value
+
+
+def _or_empty(empty: type[dict[Any, Any] | list[Any]]) -> BeforeValidator:
+    return BeforeValidator(lambda value: empty() if value is None else value)
+
+
+def _once(value: Any) -> Any:
+    names = [str(name).lower() for name in value] if isinstance(value, dict) else []
+    if len(names) != len(set(names)):
+        raise ValueError("two header names differ only in their case")
+    return value
+
+
+Headers = Annotated[dict[HeaderName, HeaderValue], BeforeValidator(_once), _or_empty(dict)]
+
+
+class ServerTls(Section):
+    """TLS toward clients. Paths are PEM files, relative to the configuration file."""
+
+    cert: str = Field(description="Certificate chain.")
+    key: str = Field(description="Private key.")
+
+
+class Cors(Section):
+    """Which web pages may call the data plane from a browser; none unless named."""
+
+    origins: list[CorsOrigin] = Field(default=[], description="Origins such as https://app.example.com, or '*'.")
+
+
+class Limits(Section):
+    """What a client may take of the data plane."""
+
+    max_header: Size = Field(default=_LIMITS.max_header, description="Size of a request's head.")
+    max_body: Size = Field(default=32 * 1024 * 1024, description="Size of a request's body.")
+    header_timeout: Duration = Field(default=_LIMITS.header_timeout, description="To the end of a request's head, in all.")
+    body_grace: DurationOrZero = Field(default=_LIMITS.body_grace, description="Before the minimum body rate counts.")
+    body_min_rate: Size = Field(default=int(_LIMITS.body_min_rate), description="Bytes a second a body must arrive with.")
+    keep_alive: Duration = Field(default=_LIMITS.keep_alive, description="An idle connection is kept this long.")
+    stall_timeout: Duration = Field(default=_LIMITS.stall_timeout, description="A client may take nothing this long.")
+    max_connections: Count = Field(default=_LIMITS.max_connections, description="Open connections, all clients together.")
+    max_connections_per_ip: Count | None = Field(
+        default=None, description="Open connections of one address; no bound by default."
+    )
+
+
+class Server(Section):
+    """The two listeners."""
+
+    listen: ListenAddress = Field(default="127.0.0.1:4000", validate_default=True, description="Data plane, host:port.")
+    admin: ListenAddress = Field(default="127.0.0.1:4001", validate_default=True, description="Metrics and health, host:port.")
+    tls: ServerTls | None = None
+    cors: Cors = Field(default_factory=Cors)
+    limits: Limits = Field(default_factory=Limits)
+    drain_timeout: DurationOrZero = Field(default=30.0, description="Running requests may finish this long after SIGTERM.")
+    drain_grace: DurationOrZero = Field(default=0.0, description="New connections are taken this long after SIGTERM.")
+
+
+class Log(Section):
+    """What is logged, and how."""
+
+    format: Literal["auto", "json", "pretty"] = Field(default="auto", description="auto: pretty on a terminal, else json.")
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Ledger(Section):
+    """The accounts."""
+
+    required: bool = Field(default=False, description="Refuse requests (503) when no record can be kept.")
+
+
+class ProviderTls(Section):
+    """How to trust a provider. Paths are PEM files, relative to the configuration file."""
+
+    verify: bool = Field(default=True, description="false: take any certificate. Only for tests.")
+    ca: str | None = Field(default=None, description="Certificate authorities to trust instead of the system's.")
+    cert: str | None = Field(default=None, description="Client certificate.")
+    key: str | None = Field(default=None, description="Its private key, where it is not in the same file.")
+
+
+class Timeouts(Section):
+    """How long each phase of a request to a provider may take."""
+
+    connect: Duration | None = Field(default=None, description="To have a connection; 5s by default.")
+    first_byte: Duration | None = Field(default=None, description="From the request's end to the answer's first byte; 60s.")
+    idle: Duration | None = Field(default=None, description="Between two pieces of the answer; 60s.")
+    total: Duration | None = Field(default=None, description="The whole exchange; 10m.")
+
+
+class Pool(Section):
+    """Connections to a provider."""
+
+    max_connections: Count = 512
+    max_waiting: Count = Field(default=1024, description="Requests that may wait for a connection.")
+    wait: Duration = Field(default=1.0, description="How long they wait before they are answered 503.")
+    keep_idle: Duration = Field(default=30.0, description="An unused connection is kept this long.")
+
+
+class ProviderSpec(Section):
+    """One provider: where to call, and with whose credential."""
+
+    kind: str | None = Field(default=None, description="The catalogue row it is made from; the provider's name by default.")
+    base_url: BaseUrl | None = Field(default=None, description="Where its API begins; the kind's own by default.")
+    api_key: ApiKey | None = Field(default=None, description="The credential, or none; by default the kind's variable.")
+    dialect: str | None = Field(default=None, description="How it speaks. This version: openai_chat.")
+    tls: ProviderTls = Field(default_factory=ProviderTls)
+    proxy: ProxyUrl | None = Field(default=None, description="http://host:port, or none; by default HTTP(S)_PROXY.")
+    headers: Headers = Field(default={}, description="Sent with every request.")
+    timeouts: Timeouts = Field(default_factory=Timeouts)
+    pool: Pool = Field(default_factory=Pool)
+    max_answer: Size = Field(default=64 * 1024 * 1024, description="A larger whole answer is refused.")
+    max_stream: Size = Field(default=1024 * 1024 * 1024, description="A larger streamed answer is cut.")
+
+
+class TargetSpec(Section):
+    """A provider and the name it knows the model by."""
+
+    to: ModelName = Field(description="provider/model")
+    weight: Count = 1
+
+
+def _target(value: Any) -> Any:
+    return {"to": value} if isinstance(value, str) else value
+
+
+TargetField = Annotated[TargetSpec, BeforeValidator(_target, json_schema_input_type=str | TargetSpec)]
+
+
+class Retry(Section):
+    """How often and how soon to try again. Not in force in this version."""
+
+    attempts: Count = 3
+    backoff: Duration = 0.2
+    max_backoff: Duration = 5.0
+
+
+class ModelSpec(Section):
+    """What a model name that clients may use means."""
+
+    targets: list[TargetField] = Field(min_length=1, description="In this version only the first one is used.")
+    strategy: Literal["ordered", "weighted", "latency", "least_busy", "cost"] = "ordered"
+    fallbacks: Annotated[list[TargetField], _or_empty(list)] = Field(default=[], description="Not in force in this version.")
+    retry: Retry | None = None
+    timeouts: Timeouts = Field(default_factory=Timeouts)
+
+
+class KeySpec(Section):
+    """A client's key, by its secret or only its hash."""
+
+    name: Slug
+    secret: ClientSecret | None = Field(default=None, description="16 to 512 printable ASCII characters.")
+    hash: Digest | None = Field(default=None, description="sha256: and 64 hexadecimal digits, instead of the secret.")
+    models: list[ModelName] | None = Field(default=None, description="May ask for: model names, provider/model, provider/*.")
+
+
+class File(Section):
+    """A whole configuration file."""
+
+    server: Server = Field(default_factory=Server)
+    log: Log = Field(default_factory=Log)
+    ledger: Ledger = Field(default_factory=Ledger)
+    providers: Annotated[dict[Slug, ProviderSpec], _or_empty(dict)] = {}
+    models: Annotated[dict[ModelName, ModelSpec], _or_empty(dict)] = {}
+    keys: Annotated[list[KeySpec], _or_empty(list)] = []
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of the file."""
+    schema = File.model_json_schema(mode="validation")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "trunkline.yaml"}

@@ -1,0 +1,36 @@
+"""Which values of a configuration are secrets, and whether the file that holds them is kept well.
+
+Secrets are `SecretStr` once validated, so that no `repr` shows them. Masking them in messages is in `mistakes`; in logs, in
+`telemetry`.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from trunkline.config.mistakes import KeyPath
+
+_FIELDS = frozenset({"api_key", "secret", "proxy"})
+
+
+def secret_values(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
+    """Every text in plain values that stands where a secret stands, with its path."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from secret_values(item, (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from secret_values(item, (*path, index))
+    elif isinstance(value, str) and value != "none" and ((path[-1:] and path[-1] in _FIELDS) or "headers" in path[-2:-1]):
+        yield path, value
+
+
+def permission_warning(file: Path) -> str | None:
+    """What to tell when a file with secrets in it can be read by others than its owner."""
+    mode = stat.S_IMODE(file.stat().st_mode)
+    if not mode & (stat.S_IRGRP | stat.S_IROTH):
+        return None
+    return f"{file}: holds a secret and can be read by others (mode {mode:04o}); use '${{VAR}}' or: chmod 600 {file}"

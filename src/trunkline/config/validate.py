@@ -1,0 +1,150 @@
+"""A document against the schema: every mistake of shape in a person's words, and what can still be used of the rest.
+
+What one part of the configuration says about another is checked in `compile`, also when some parts have mistakes: hence the
+salvage. Reading files belongs in `document`.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import difflib
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from trunkline.config.document import Document
+from trunkline.config.mistakes import KeyPath, Mistakes
+from trunkline.config.schema import File, KeySpec, Ledger, Log, ModelSpec, ProviderSpec, Section, Server, json_schema
+
+_SectionT = TypeVar("_SectionT", bound=Section)
+_STAND_INS = {"base_url": "http://unknown.invalid"}
+"""What a wrong value is replaced by where its mere presence says something."""
+_WORDS = {
+    "too_short": "must not be empty",
+    "missing": "is required",
+    "model_type": "must be a mapping (name: value)",
+    "dict_type": "must be a mapping (name: value)",
+    "list_type": "must be a list",
+    "string_type": "must be a single value",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Written:
+    """What the configuration says, as far as it has the right shape."""
+
+    server: Server
+    log: Log
+    ledger: Ledger
+    providers: dict[str, ProviderSpec]
+    models: dict[str, ModelSpec]
+    keys: dict[int, KeySpec]
+    """By their place in the list."""
+    provider_names: frozenset[str]
+    """Also of those whose settings cannot be used."""
+    model_names: frozenset[str]
+
+
+def validate(document: Document, mistakes: Mistakes) -> Written:
+    """Check the whole document. Every mistake goes to `mistakes`; the result is complete only when there is none."""
+    try:
+        file = File.model_validate(document.value)
+    except ValidationError as error:
+        for detail in error.errors(include_url=False, include_input=False):
+            path = _path(detail)
+            mistakes.add(document.place(path), path, _say(detail, path))
+        return _salvaged(document.value)
+    names = frozenset(file.providers), frozenset(file.models)
+    return Written(file.server, file.log, file.ledger, file.providers, file.models, dict(enumerate(file.keys)), *names)
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """`; did you mean 'x'?` for the nearest of `known`, or nothing."""
+    near = difflib.get_close_matches(word[:100], sorted(known), n=1, cutoff=0.6)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _path(detail: ErrorDetails) -> KeyPath:
+    return tuple(part for part in detail["loc"] if part != "[key]")
+
+
+def _say(detail: ErrorDetails, path: KeyPath) -> str:
+    """Pydantic's finding in our words; never the value."""
+    kind, context = detail["type"], detail.get("ctx", {})
+    if kind == "extra_forbidden":
+        return _unknown(str(path[-1]), path)
+    if kind == "value_error":
+        return str(context["error"])
+    if kind == "literal_error":
+        return f"must be {context['expected']}"
+    return _WORDS.get(kind) or detail["msg"].replace("Input should", "must").replace("List should", "must")
+
+
+def _unknown(field: str, path: KeyPath) -> str:
+    if len(path) == 3 and path[0] == "keys" and field in {"limits", "budgets"}:
+        return f"this version does not enforce {field} yet, so it does not take them: remove this"
+    return f"unknown field{suggest(field, _fields(path[:-1]))}"
+
+
+def _fields(path: KeyPath) -> list[str]:
+    """The fields that may stand at `path`, found by walking the JSON Schema."""
+    schema = json_schema()
+    nodes: list[dict[str, Any]] = [schema]
+    for part in path:
+        below = "items" if isinstance(part, int) else "additionalProperties"
+        nodes = [found for node in nodes if isinstance(found := node.get("properties", {}).get(part) or node.get(below), dict)]
+        nodes = [option for node in nodes for option in node.get("anyOf", [node])]
+        nodes = [schema["$defs"][node["$ref"].rpartition("/")[2]] if "$ref" in node else node for node in nodes]
+    return [name for node in nodes for name in node.get("properties", ())]
+
+
+def _salvaged(value: Any) -> Written:
+    """Each part on its own, so that a mistake in one does not hide those in others."""
+    top = value if isinstance(value, dict) else {}
+    providers, models = _mapping(top.get("providers")), _mapping(top.get("models"))
+    keys = top.get("keys")
+    return Written(
+        _salvage(Server, top.get("server")) or Server(),
+        _salvage(Log, top.get("log")) or Log(),
+        _salvage(Ledger, top.get("ledger")) or Ledger(),
+        {name: provider for name, item in providers.items() if (provider := _salvage(ProviderSpec, item))},
+        {name: model for name, item in models.items() if (model := _salvage(ModelSpec, item))},
+        {i: key for i, item in enumerate(keys if isinstance(keys, list) else []) if (key := _salvage(KeySpec, item))},
+        frozenset(providers),
+        frozenset(models),
+    )
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _salvage(section: type[_SectionT], value: Any) -> _SectionT | None:
+    """The section without its wrong fields, or None where nothing can be made of it."""
+    value = copy.deepcopy(value)
+    for _ in range(2):
+        try:
+            return section.model_validate(value)
+        except ValidationError as error:
+            for detail in error.errors(include_url=False, include_input=False, include_context=False):
+                _drop(value, _path(detail))
+    return None
+
+
+def _drop(value: Any, path: KeyPath) -> None:
+    """Remove the wrong field, or the list it stands in: items of a list keep their places."""
+    parent, key = None, None
+    for part in path:
+        if isinstance(value, dict) and part in value:
+            parent, key = value, part
+        elif not isinstance(value, list) or not isinstance(part, int) or part >= len(value):
+            break
+        value = value[part]
+    if parent is not None:
+        parent.pop(key)
+        parent |= {key: _STAND_INS[key]} if key in _STAND_INS else {}

@@ -1,0 +1,1 @@
+"""The OpenAI chat-completions dialect: request, whole reply, stream and errors, sans-io."""

@@ -1,0 +1,190 @@
+"""A streamed chat answer read in passing: usage, finish and errors, without changing a byte.
+
+Every event is parsed: a typed decode of the few fields below costs less than searching the bytes for their names twice.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from trunkline.canon.errors import GatewayError, Upstream
+from trunkline.canon.usage import NO_USAGE, Usage
+from trunkline.dialects.openai_chat.errors import reported
+from trunkline.dialects.openai_chat.reply import groq_usage, read_finish, read_usage
+from trunkline.dialects.sse import EventCutter, lone_data, parse
+
+#: Bytes of one event that are held back until it is whole. A longer one is passed on as it comes, unread.
+HOLD = 128 * 1024
+_BYTES_PER_TOKEN = 4
+_ABSENT = msgspec.Raw(b"")
+_NULL = msgspec.Raw(b"null")
+
+
+class _Function(msgspec.Struct, gc=False):
+    arguments: msgspec.Raw = _ABSENT
+
+
+class _ToolCall(msgspec.Struct, gc=False):
+    function: _Function | None = None
+
+
+class _Delta(msgspec.Struct, gc=False):
+    content: msgspec.Raw = _ABSENT
+    reasoning_content: msgspec.Raw = _ABSENT
+    """DeepSeek's and xAI's word."""
+    reasoning: msgspec.Raw = _ABSENT
+    """Groq's, OpenRouter's and Ollama's word."""
+    tool_calls: list[_ToolCall] | None = None
+
+
+class _Choice(msgspec.Struct, gc=False):
+    delta: _Delta | None = None
+    finish_reason: Any = None
+
+
+class _Chunk(msgspec.Struct, gc=False):
+    choices: list[_Choice] | None = None
+    usage: msgspec.Raw = _ABSENT
+    error: Any = None
+    x_groq: msgspec.Raw = _ABSENT
+
+
+_decode = msgspec.json.Decoder(_Chunk).decode
+
+
+class ChatTap:
+    """The tap of one OpenAI-shaped stream; its attributes are those of `dialects.dialect.Tap`.
+
+    Whatever the slices the bytes arrive in, what goes out is what came in, but for a hidden usage chunk.
+    """
+
+    __slots__ = (
+        "_bytes",
+        "_cut",
+        "_hide",
+        "_loose",
+        "_pieces",
+        "complete",
+        "error",
+        "finish",
+        "opened",
+        "raw_usage",
+        "unread",
+        "usage",
+    )
+
+    def __init__(self, *, hide_usage: bool) -> None:
+        self.usage: Usage = NO_USAGE
+        self.raw_usage = ""
+        self.finish = ""
+        self.opened = False
+        self.complete = False
+        self.error: GatewayError | None = None
+        self.unread = 0
+        self._cut = EventCutter()
+        self._hide = hide_usage
+        self._loose = False
+        self._pieces = 0
+        self._bytes = 0
+
+    def feed(self, data: bytes) -> bytes:
+        """Take the next bytes; return the events that are now whole (`data` itself where it is just one of them)."""
+        if not self._cut.held and len(data) <= HOLD and (line := lone_data(data)):
+            return data if self._keeps_data("", line) else b""
+        kept = [raw for raw in self._cut.feed(data) if self._keeps(raw)]
+        if self._loose or len(self._cut.held) > HOLD:
+            kept.append(self._loosened())
+        return kept[0] if len(kept) == 1 else b"".join(kept)
+
+    def close(self) -> bytes:
+        """The provider ended cleanly: return what was still held back. Some leave out the last blank line."""
+        raw = self._cut.release()
+        return raw if self._keeps(raw) else b""
+
+    def estimate(self) -> int:
+        """Output tokens guessed: one for each piece of text, thought or tool arguments, and not fewer than a quarter of
+        their bytes (some providers stream many tokens in a piece).
+        """
+        return max(self._pieces, self._bytes // _BYTES_PER_TOKEN)
+
+    def _loosened(self) -> bytes:
+        if not self._loose:
+            self._loose = True
+            self._skip()
+        return self._cut.loosen()
+
+    def _skip(self) -> None:
+        self.unread += 1
+        self._open()
+
+    def _keeps(self, raw: bytes) -> bool:
+        """Read one event; False where it is to be kept from the client."""
+        if self._loose:  # the end of an event whose beginning went out before it was whole
+            self._loose = False
+            return True
+        if len(raw) > HOLD:  # that it came in one piece is chance, and must make no difference
+            self._skip()
+            return True
+        event = parse(raw)
+        return event is None or not event.data or self._keeps_data(event.event, event.data)
+
+    def _keeps_data(self, event: str, data: bytes) -> bool:
+        try:
+            chunk = _decode(data)
+        except (ValueError, RecursionError):
+            self._read_other(event, data)
+            return True
+        if chunk.error or event == "error":
+            self._fail(chunk.error, data)
+        self._open()
+        return self._read(chunk)
+
+    def _read(self, chunk: _Chunk) -> bool:
+        for choice in chunk.choices or ():
+            if choice.delta is not None:
+                self._weigh(choice.delta)
+            if choice.finish_reason is not None and (finish := read_finish(choice.finish_reason)):
+                self.finish = finish
+                self.complete = True
+        told = chunk.usage
+        if told is _ABSENT or told == _NULL:
+            if chunk.x_groq is _ABSENT:
+                return True
+            told = groq_usage(chunk.x_groq)
+        usage, raw_usage = read_usage(told)
+        if usage is not NO_USAGE:
+            self.usage = usage
+            self.raw_usage = raw_usage
+        return not (self._hide and chunk.choices == [] and told is chunk.usage and not chunk.error)
+
+    def _read_other(self, event: str, data: bytes) -> None:
+        if data.startswith(b"[DONE]"):  # as OpenAI's own SDKs look for it
+            self.complete = True
+        elif event == "error":
+            self._fail(data.decode("utf-8", "replace"), data)
+        else:
+            self.unread += 1
+        self._open()
+
+    def _open(self) -> None:
+        """An error that came first leaves the stream unopened for good, whatever follows it in the same read."""
+        if self.error is None:
+            self.opened = True
+
+    def _fail(self, told: object, data: bytes) -> None:
+        if self.error is None:
+            self.error = reported(told, Upstream(status=200, body=data, content_type="text/event-stream"))
+
+    def _weigh(self, delta: _Delta) -> None:
+        size = 0
+        for part in (delta.content, delta.reasoning_content, delta.reasoning):
+            if part is not _ABSENT and part != _NULL:
+                size += len(bytes(part)) - 2  # its quotes
+        for call in delta.tool_calls or ():
+            if call.function is not None:
+                size += max(0, len(bytes(call.function.arguments)) - 2)
+        if size > 0:
+            self._pieces += 1
+            self._bytes += size

@@ -1,0 +1,14 @@
+"""Which dialects there are, by the name that configuration, catalogue and ledger use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from trunkline.dialects.dialect import Dialect
+from trunkline.dialects.openai_chat.dialect import OpenAIChat
+
+_ALL: tuple[Dialect, ...] = (OpenAIChat(),)
+
+#: name -> dialect
+DIALECTS: Mapping[str, Dialect] = MappingProxyType({dialect.name: dialect for dialect in _ALL})

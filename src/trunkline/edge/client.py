@@ -1,0 +1,206 @@
+"""HTTP/1.1 out: requests to providers over pooled connections. The only way bytes leave for a provider.
+
+Redirects are never followed. One silent second try is made, and only when a *reused* connection died before any byte of
+an answer: the provider closed it as we sent. Everything else is the pipeline's decision.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import cast
+
+from typing_extensions import override
+
+from trunkline.canon.errors import GatewayError, Kind
+from trunkline.canon.wire import Deadlines, Origin, WireRequest
+from trunkline.edge.answer import Answer
+from trunkline.edge.dial import dial
+from trunkline.edge.pool import Pool
+from trunkline.edge.timers import NEVER, Sweep
+
+_MAX_POOLS = 4096
+
+
+class Upstream(asyncio.Protocol):
+    """One connection to a provider."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, sweep: Sweep) -> None:
+        self._loop = loop
+        self._sweep = sweep
+        self._transport: asyncio.Transport = cast("asyncio.Transport", None)
+        self._pool: Pool[Upstream] | None = None
+        self._answer: Answer | None = None
+        self._closed = False
+        self.deadline = NEVER
+        self.served = 0
+        """Answers that came over this connection before the current one."""
+
+    def join(self, pool: Pool[Upstream]) -> None:
+        """Belong to `pool`, which is told when this connection closes."""
+        if self._closed:
+            raise GatewayError(Kind.UPSTREAM_UNREACHABLE, "The provider closed the connection at once.")
+        self._pool = pool
+        self._sweep.watch(self)
+
+    def exchange(self, request: WireRequest) -> Answer:
+        """Send a request; its answer begins to arrive."""
+        answer = Answer(self._loop, self, request.deadlines, request.limit)
+        if not self.usable():
+            answer.ended(None)
+            return answer
+        self._answer = answer
+        self.deadline = self._next_check(answer)
+        self._transport.writelines([_head(request), request.body])
+        return answer
+
+    def usable(self) -> bool:
+        """Open and clean."""
+        return not self._closed and not self._transport.is_closing()
+
+    # the transport's calls ------------------------------------------------------------------------------------------
+
+    @override
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        if self._answer is None:
+            self.drop()  # nobody asked: whatever this is, it must not become the next tenant's answer
+        else:
+            self._answer.feed(data)
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._closed = True
+        self._sweep.leave(self)
+        answer, self._answer = self._answer, None
+        pool, self._pool = self._pool, None
+        if answer is not None:
+            answer.ended(exc)
+        if pool is not None:
+            pool.lost(self)
+
+    # the answer's calls ---------------------------------------------------------------------------------------------
+
+    def pause_reading(self) -> None:
+        """Bring no more for now."""
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Go on."""
+        self._transport.resume_reading()
+
+    def drop(self) -> None:
+        """Close at once; never used again."""
+        self._closed = True
+        self.deadline = NEVER
+        self._transport.abort()
+
+    def release(self, *, keep: bool) -> None:
+        """The answer was read to its end."""
+        self.served += 1
+        sent = self._transport.get_write_buffer_size() == 0  # else the answer came before the request had left
+        if keep and sent and self._pool is not None and self.usable():
+            self._answer = None
+            self.deadline = self._loop.time() + self._pool.origin.keep_idle
+            self._pool.give_back(self)
+        else:
+            self._closed = True
+            self.deadline = NEVER
+            self._transport.close()
+
+    def expire(self, now: float) -> None:
+        """An idle connection is old, or an answer may be late."""
+        if self._answer is None:
+            self.drop()
+            return
+        if self._answer.next_deadline() <= now:
+            self._answer.fail(self._answer.late())
+        else:
+            self.deadline = self._next_check(self._answer)
+
+    def _next_check(self, answer: Answer) -> float:
+        """When to look at the answer's deadline again: it moves nearer when the body begins, and nobody tells us."""
+        return min(answer.next_deadline(), self._loop.time() + answer.deadlines.idle)
+
+
+def _unheard() -> None:
+    """For callers that need not know."""
+
+
+class Client:
+    """All pools. Made once; used from the loop's thread."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, sweep: Sweep) -> None:
+        self._loop = loop
+        self._sweep = sweep
+        self.pools: dict[Origin, Pool[Upstream]] = {}
+
+    async def send(self, request: WireRequest, on_sent: Callable[[], None] = _unheard) -> Answer:
+        """Send `request` and return the answer once its head is in. Raises `GatewayError`.
+
+        `on_sent` is called when a connection was had and the request goes out. Cancelling closes the connection.
+        """
+        pool = self.pools.get(request.origin) or self._pool(request.origin)
+        connection = pool.take() or await self._open(pool, request.deadlines)
+        on_sent()
+        answer = connection.exchange(request)
+        try:
+            return await _headed(answer)
+        except GatewayError as error:
+            stale = error.kind is Kind.UPSTREAM_BROKEN and connection.served > 0 and not answer.touched
+            if not stale:
+                raise
+        connection = await self._open(pool, request.deadlines)
+        return await _headed(connection.exchange(request))
+
+    def _pool(self, origin: Origin) -> Pool[Upstream]:
+        if len(self.pools) >= _MAX_POOLS:
+            self.pools = {key: pool for key, pool in self.pools.items() if pool.open}
+
+        async def connect() -> Upstream:
+            connection = await dial(self._loop, lambda: Upstream(self._loop, self._sweep), origin)
+            connection.join(pool)
+            return connection
+
+        pool: Pool[Upstream] = Pool(origin, connect)
+        self.pools[origin] = pool
+        return pool
+
+    async def _open(self, pool: Pool[Upstream], deadlines: Deadlines) -> Upstream:
+        try:
+            async with asyncio.timeout(deadlines.connect):
+                return await pool.fresh()
+        except TimeoutError:
+            raise GatewayError(Kind.UPSTREAM_TIMEOUT, "The provider did not accept a connection in time.") from None
+
+    def close(self) -> None:
+        """Close every idle connection."""
+        for pool in self.pools.values():
+            while (connection := pool.take()) is not None:
+                connection.drop()
+
+
+async def _headed(answer: Answer) -> Answer:
+    try:
+        await answer.headed
+    except BaseException:
+        answer.close()
+        raise
+    return answer
+
+
+def _head(request: WireRequest) -> bytes:
+    origin, target, head = request.origin, request.path, request.head
+    if origin.proxy is not None and origin.scheme == "http":  # absolute-form (RFC 9112 section 3.2.2)
+        host = f"[{origin.host}]" if ":" in origin.host else origin.host
+        target = f"http://{host}:{origin.port}{target}"
+        if origin.proxy.authorization is not None:
+            head += b"proxy-authorization: " + origin.proxy.authorization + b"\r\n"
+    return b"POST %b HTTP/1.1\r\n%bcontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % (
+        target.encode("ascii"),
+        head,
+        len(request.body),
+    )

@@ -1,0 +1,130 @@
+"""Accepting connections, with bounds: when there are too many, or no file descriptors are left, accepting pauses.
+
+The event loop's own listeners cannot pause, and spin when descriptors run out; hence this one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections import Counter
+from functools import partial
+
+from trunkline.edge.server import Connection, Server
+
+_BACKLOG = 2048
+_BATCH = 64
+"""Connections accepted in one tick, so that a flood leaves time for the rest."""
+_REST = 0.1
+"""Seconds to wait after the system refused us a connection: out of descriptors or memory, most likely."""
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening TCP socket, non-blocking. Raises OSError when the address is taken or not ours."""
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setblocking(False)
+        sock.bind(address)
+        sock.listen(_BACKLOG)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+class Listener:
+    """One listening socket and the server behind it."""
+
+    def __init__(self, sock: socket.socket, server: Server, tls: ssl.SSLContext | None = None) -> None:
+        self._sock = sock
+        self._server = server
+        self._tls = tls
+        self._loop = server.loop
+        self._opening: set[asyncio.Task[None]] = set()
+        self._per_ip: Counter[str] = Counter()
+        self._accepting = False
+        self._closed = False
+        server.on_close = self._left
+
+    @property
+    def address(self) -> str:
+        """`host:port` as bound, IPv6 hosts in brackets."""
+        host, port = self._sock.getsockname()[:2]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    def start(self) -> None:
+        """Begin (or go on) accepting."""
+        if not self._accepting and not self._closed:
+            self._accepting = True
+            self._loop.add_reader(self._sock, self._accept)
+
+    def stop(self) -> None:
+        """Accept no more and refuse new connections."""
+        if not self._closed:
+            self._rest()
+            self._closed = True
+            self._sock.close()
+
+    def _rest(self) -> None:
+        if self._accepting:
+            self._accepting = False
+            self._loop.remove_reader(self._sock)
+
+    def _full(self) -> bool:
+        return len(self._server.connections) + len(self._opening) >= self._server.limits.max_connections
+
+    def _accept(self) -> None:
+        for _ in range(_BATCH):
+            if self._full():
+                self._rest()
+                return
+            try:
+                sock, address = self._sock.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError:
+                self._rest()
+                self._loop.call_later(_REST, self.start)
+                return
+            self._open(sock, str(address[0]).removeprefix("::ffff:"))  # an IPv4 peer is the same one on any socket
+
+    def _open(self, sock: socket.socket, ip: str) -> None:
+        bound = self._server.limits.max_connections_per_ip
+        if bound is not None and self._per_ip[ip] >= bound:
+            sock.close()
+            return
+        self._per_ip[ip] += 1
+        sock.setblocking(False)
+        task = self._loop.create_task(self._connect(sock, ip))
+        self._opening.add(task)
+        task.add_done_callback(self._opened)
+
+    def _opened(self, task: asyncio.Task[None]) -> None:
+        self._opening.discard(task)
+        self._go_on()
+
+    async def _connect(self, sock: socket.socket, ip: str) -> None:
+        timeout = self._server.limits.header_timeout if self._tls is not None else None
+        try:
+            await self._loop.connect_accepted_socket(
+                partial(self._server.connection, ip), sock, ssl=self._tls, ssl_handshake_timeout=timeout
+            )
+        except (OSError, ssl.SSLError):  # the peer left, or speaks no TLS: nothing to answer
+            sock.close()
+            self._forget(ip)
+
+    def _left(self, connection: Connection) -> None:
+        self._forget(connection.client)
+
+    def _forget(self, ip: str) -> None:
+        self._per_ip[ip] -= 1
+        if self._per_ip[ip] <= 0:
+            del self._per_ip[ip]
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if not self._accepting and not self._full():
+            self.start()

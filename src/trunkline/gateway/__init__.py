@@ -1,0 +1,1 @@
+"""The data plane's doors: which path is which endpoint in which dialect."""

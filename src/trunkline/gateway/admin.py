@@ -1,0 +1,54 @@
+"""The admin listener, for now: health, readiness, metrics. The port you expose is the other one."""
+
+from __future__ import annotations
+
+from trunkline.canon.errors import GatewayError, Kind
+from trunkline.edge.reply import Reply
+from trunkline.edge.request import Request
+from trunkline.edge.server import Task
+from trunkline.gateway import health
+from trunkline.gateway.endpoints import ADMIN, DEFAULT_DIALECT, Endpoint
+from trunkline.pipeline.refuse import retry_after
+from trunkline.telemetry.metrics import Metrics
+
+
+class AdminCall:
+    """One request to the admin listener."""
+
+    max_body = 0
+
+    def __init__(self, endpoint: Endpoint, metrics: Metrics, *, ready: bool) -> None:
+        self._endpoint = endpoint
+        self._metrics = metrics
+        self._ready = ready
+
+    def start(self, request: Request, reply: Reply) -> Task | None:  # noqa: ARG002 - the server's signature
+        """Answer at once."""
+        if self._endpoint.job == "metrics":
+            reply.send(200, b"content-type: text/plain; version=0.0.4; charset=utf-8\r\n", self._metrics.render())
+        else:
+            health.answer(self._endpoint.job, reply, ready=self._ready)
+        return None
+
+
+class Admin:
+    """Serves the admin listener."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.ready = False
+        self._metrics = metrics
+
+    def begin(self, request: Request) -> AdminCall:
+        """The endpoint at the request's path."""
+        endpoint = ADMIN.get(request.path)
+        if endpoint is None:
+            raise GatewayError(Kind.NOT_FOUND, "Nothing here. This listener has /healthz, /readyz and /metrics.")
+        if request.method not in endpoint.methods:
+            raise GatewayError(Kind.METHOD_NOT_ALLOWED, "Use GET.")
+        return AdminCall(endpoint, self._metrics, ready=self.ready)
+
+    def refuse(self, request: Request, reply: Reply, error: GatewayError) -> None:  # noqa: ARG002 - the server's signature
+        """Answer with the error."""
+        body = DEFAULT_DIALECT.write_error(error)
+        allow = b"allow: GET, HEAD\r\n" if error.kind is Kind.METHOD_NOT_ALLOWED else b""
+        reply.send(error.status, b"content-type: application/json\r\n" + allow + retry_after(error), body)

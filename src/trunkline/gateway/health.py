@@ -1,0 +1,16 @@
+"""Alive, and ready to serve: the two answers that supervisors and load balancers ask for."""
+
+from __future__ import annotations
+
+from trunkline.edge.reply import Reply
+from trunkline.gateway.endpoints import Job
+
+_TYPE = b"content-type: application/json\r\ncache-control: no-store\r\n"
+
+
+def answer(job: Job, reply: Reply, *, ready: bool) -> None:
+    """`/healthz` is 200 while the process lives; `/readyz` is 503 until it serves, and again while it drains."""
+    if job == "ready" and not ready:
+        reply.send(503, _TYPE + b"retry-after: 1\r\n", b'{"status":"not ready"}')
+    else:
+        reply.send(200, _TYPE, b'{"status":"ok"}' if job == "health" else b'{"status":"ready"}')

@@ -1,0 +1,45 @@
+"""A request's life, top to bottom.
+
+Each line is a room of its own: `admit` decides whether it may begin, `attempt` asks a provider, `relay` carries the
+answer, `refuse` says why not, `settle` accounts for it, whatever happened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+
+from trunkline.canon.errors import GatewayError, Kind
+from trunkline.pipeline.admit import admit
+from trunkline.pipeline.attempt import attempt
+from trunkline.pipeline.exchange import Exchange, Parts
+from trunkline.pipeline.refuse import refuse
+from trunkline.pipeline.relay import relay
+from trunkline.pipeline.settle import settle
+
+
+async def run(exchange: Exchange, parts: Parts) -> None:
+    """Answer one request and settle it. Never raises."""
+    parts.metrics.requests_in_flight += 1
+    try:
+        target = admit(exchange, parts)  # body, model, key's rights; from here on the ledger knows it
+        answer = await attempt(exchange, parts, target)  # ask the provider; its errors are raised
+        await relay(exchange, parts, answer)  # whole, or pushed piece by piece
+    except GatewayError as error:
+        refuse(exchange, error)
+    except asyncio.CancelledError:
+        refuse(exchange, _interrupted(exchange))
+    except Exception as error:  # noqa: BLE001 - a fault of ours must still be answered, logged and settled
+        trace = "".join(traceback.format_exception(error))
+        parts.log.event("error", "a request failed inside the gateway", request_id=exchange.id, exception=trace)
+        refuse(exchange, GatewayError(Kind.INTERNAL, "The gateway failed. The operator's log has the reason."))
+    finally:
+        parts.metrics.requests_in_flight -= 1
+        settle(exchange, parts)
+
+
+def _interrupted(exchange: Exchange) -> GatewayError:
+    """The edge cancels a request for two reasons: its client left, or the gateway stops."""
+    if exchange.reply.gone:
+        return GatewayError(Kind.CLIENT_GONE, "The client closed the connection.")
+    return GatewayError(Kind.SHUTTING_DOWN, "The gateway is shutting down. Try again.", retry_after=1.0)

@@ -1,0 +1,112 @@
+"""The account of an exchange: ledger, metrics, one log line. Called once for each, however it ended; touches no socket."""
+
+from __future__ import annotations
+
+from trunkline.canon.errors import GatewayError, Kind
+from trunkline.canon.usage import Usage
+from trunkline.ledger.record import Outcome, Settle
+from trunkline.pipeline.exchange import Exchange, Parts
+from trunkline.pipeline.relay import price
+from trunkline.telemetry.lines import RequestLine
+
+#: How a failure is called in the ledger; what is not named here is `error`, a failure of the gateway.
+_OUTCOMES: dict[Kind, Outcome] = {
+    Kind.CLIENT_GONE: "client_cancelled",
+    Kind.CLIENT_STALLED: "client_cancelled",
+    Kind.SHUTTING_DOWN: "shutdown",
+    Kind.UPSTREAM_BROKEN: "upstream_broken",
+    Kind.UPSTREAM_REFUSED: "upstream_error",
+    Kind.UPSTREAM_FAILED: "upstream_error",
+    Kind.UPSTREAM_PROTOCOL: "upstream_error",
+    Kind.UPSTREAM_TIMEOUT: "upstream_error",
+    Kind.UPSTREAM_TLS: "upstream_error",
+    Kind.UPSTREAM_UNREACHABLE: "upstream_error",
+}
+
+_BREAKS = {Kind.UPSTREAM_PROTOCOL, Kind.UPSTREAM_TIMEOUT}
+"""Failures that are `upstream_broken` once the client has seen a part of the answer."""
+_WE_LEFT = {Kind.CLIENT_GONE, Kind.CLIENT_STALLED, Kind.SHUTTING_DOWN}
+"""Failures on our side of a request that the provider may well have answered, and charged for."""
+
+
+def settle(exchange: Exchange, parts: Parts) -> None:
+    """Write down what became of `exchange`."""
+    error = exchange.error or (exchange.tap.error if exchange.tap is not None else None)
+    _take_usage(exchange, parts, error)
+    outcome = _outcome(error, begun=exchange.first_byte > 0)
+    status = exchange.reply.status or (error.status if error is not None else 0)
+    started = exchange.request.started
+    duration_us = int((parts.mono() - started) * 1e6)
+    first_byte_us = int((exchange.first_byte - started) * 1e6) if exchange.first_byte else 0
+    kind = error.kind.value if error is not None else ""
+    if exchange.ticket is not None and exchange.opened is not None:
+        record = Settle(
+            opened=exchange.opened,
+            outcome=outcome,
+            status=status,
+            error=kind,
+            finish=exchange.finish,
+            usage=exchange.usage,
+            raw_usage=exchange.raw_usage,
+            cost_nano=exchange.cost_nano,
+            price_version=exchange.price_version,
+            duration_us=duration_us,
+            first_byte_us=first_byte_us,
+            upstream_id=exchange.upstream_id,
+        )
+        parts.journal.settle(exchange.ticket, record)
+    line = _line(exchange, parts, outcome, status, kind, duration_us, first_byte_us)
+    parts.metrics.request(line)
+    parts.log.request(line)
+
+
+def _outcome(error: GatewayError | None, *, begun: bool) -> Outcome:
+    if error is None:
+        return "ok"
+    if begun and error.kind in _BREAKS:
+        return "upstream_broken"
+    return _OUTCOMES.get(error.kind, "error" if error.fault == "gateway" else "refused")
+
+
+def _take_usage(exchange: Exchange, parts: Parts, error: GatewayError | None) -> None:
+    """What the provider reported; else, where it was asked and may charge for it, a marked estimate."""
+    tap, ask = exchange.tap, exchange.ask
+    if tap is not None:
+        exchange.finish, exchange.raw_usage = tap.finish, tap.raw_usage
+        if tap.usage.basis == "reported":
+            price(exchange, parts, tap.usage)
+            return
+    begun = tap is not None and tap.opened
+    left = exchange.sent and error is not None and error.kind in _WE_LEFT
+    if ask is not None and exchange.usage.basis == "none" and (begun or left):
+        output = tap.estimate() if tap is not None else 0
+        price(exchange, parts, Usage(input=exchange.dialect.estimate_input(ask), output=output, basis="estimated"))
+
+
+def _line(  # noqa: PLR0913 - what was worked out once, for two readers
+    exchange: Exchange, parts: Parts, outcome: Outcome, status: int, kind: str, duration_us: int, first_byte_us: int
+) -> RequestLine:
+    ask, target, request = exchange.ask, exchange.target, exchange.request
+    return RequestLine(
+        ts_ns=parts.clock_ns(),
+        request_id=exchange.id,
+        key=exchange.principal.name,
+        method=request.method,
+        path=request.path,
+        endpoint=exchange.endpoint,
+        model=ask.model if ask is not None else "",
+        provider=target.provider.name if target is not None else "",
+        target=target.model if target is not None else "",
+        status=status,
+        outcome=outcome,
+        error=kind,
+        stream=ask.stream if ask is not None else False,
+        duration_us=duration_us,
+        first_byte_us=first_byte_us,
+        input_tokens=exchange.usage.input,
+        output_tokens=exchange.usage.output,
+        cost_nano=exchange.cost_nano,
+        client=request.client,
+        bytes_out=exchange.reply.bytes_out,
+        detail=exchange.detail,
+    )

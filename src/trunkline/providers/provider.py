@@ -1,0 +1,56 @@
+"""A provider as the hot path sees it: compiled, frozen, with its request heads ready to send.
+
+Reading the catalogue and the configuration into this form belongs in `config`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+from typing_extensions import override
+
+from trunkline.canon.wire import Deadlines, Origin
+
+StreamUsage = Literal["ask", "always", "never"]
+
+
+class Provider(msgspec.Struct, frozen=True):
+    """One configured provider. `repr` shows no secret."""
+
+    name: str
+    """The name the configuration gives it; what the ledger and `x-trunkline-provider` show."""
+    kind: str
+    """The catalogue row it is made from (`openai`, `groq`, …); what prices are looked up under."""
+    dialect: str
+    """`openai_chat`, …, or `echo` for the built-in that answers by itself."""
+    origin: Origin
+    base_path: str
+    """Path prefix without a trailing slash, such as `/v1`."""
+    head: bytes = b""
+    """Header lines (each ending CRLF) sent with every request: host, credential, extra headers."""
+    secrets: tuple[bytes, ...] = ()
+    """Credential values that must never appear in an answer, an error or a log."""
+    stream_usage: StreamUsage = "ask"
+    """`ask`: reports stream usage only when `stream_options.include_usage` is sent. `always`: unasked, so it is not sent.
+    `never`: does not know the option."""
+    forward: tuple[bytes, ...] = ()
+    """Names of client request headers, lower case, that are passed on."""
+    deadlines: Deadlines = Deadlines()
+    max_answer: int = 64 * 1024 * 1024
+    """Bytes of a whole answer, inflated, after which it is refused."""
+    max_stream: int = 1024 * 1024 * 1024
+    """Bytes of a streamed answer, inflated, after which it is cut."""
+
+    @override
+    def __repr__(self) -> str:
+        """Name and place only."""
+        return f"Provider({self.name!r}, {self.origin.scheme}://{self.origin.host}:{self.origin.port}{self.base_path})"
+
+
+class Target(msgspec.Struct, frozen=True):
+    """A provider and the name it knows the model by."""
+
+    provider: Provider
+    model: str
+    weight: int = 1

@@ -1,0 +1,90 @@
+"""`trunkline check`."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from trunkline.cli.check import check
+from trunkline.config.schema import json_schema
+
+app = typer.Typer()
+app.command()(check)
+
+
+def run(*arguments: str, **environ: str):
+    return CliRunner().invoke(app, list(arguments), env={"COLUMNS": "200", "TRUNKLINE_CONFIG": "", **environ})
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "t.yaml"
+
+
+def test_a_good_file_is_shown_without_its_secrets(file):
+    """A key would be on the screen, and in the ticket it is pasted into."""
+    file.write_text(
+        """\
+providers:
+  lab: {kind: openai, base_url: "http://[::1]:9/v1", api_key: hunter2-hunter2}
+  hdr: {kind: openai, api_key: none, headers: {x-api-key: hunter2-hunter2}}
+  free: {kind: ollama}
+models:
+  "[red]small": {targets: [lab/tiny], strategy: weighted}
+keys:
+  - {name: all, secret: hunter2-hunter2-hunter2}
+  - {name: some, secret: hunter2-hunter2-hunter3, models: ["[red]small", "lab/*"]}
+"""
+    )
+    result = run("--config", str(file))
+    assert result.exit_code == 0, result.output
+    assert "hunter2" not in result.output
+    rows = [line.split() for line in result.stdout.splitlines()]
+    assert ["lab", "openai", "http://[::1]:9/v1", "***"] in rows
+    assert ["hdr", "openai", "https://api.openai.com:443/v1", "***"] in rows
+    assert ["free", "ollama", "http://127.0.0.1:11434/v1", "none"] in rows
+    assert ["echo", "echo", "built", "in", "none"] in rows
+    assert ["[red]small", "lab/tiny"] in rows
+    assert ["all", "every", "model"] in rows
+    assert ["some", "[red]small,", "lab/*"] in rows
+    assert "warning: " in result.stderr
+    assert "models.[red]small.strategy: is not in force in this version" in result.stderr
+
+
+def test_every_mistake_with_its_line_and_exit_status_1(file):
+    """A script would take a broken configuration for a good one."""
+    file.write_text("server: {listn: x}\nlog:\n  level: loud\n")
+    result = run("--config", str(file))
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr == (
+        f"{file}:1: server.listn: unknown field; did you mean 'listen'?\n"
+        f"{file}:3: log.level: must be 'debug', 'info', 'warning' or 'error'\n"
+        "2 mistakes\n"
+    )
+
+
+def test_a_missing_file_is_one_mistake(file):
+    """A person would read a traceback for a wrong path."""
+    result = run("--config", str(file))
+    assert result.exit_code == 1
+    assert result.stderr.endswith("No such file or directory\n1 mistake\n")
+
+
+def test_the_file_is_found_as_serve_finds_it(file, tmp_path, monkeypatch):
+    """Another file than the one that is served would be checked."""
+    monkeypatch.chdir(tmp_path)
+    assert "environment: fine" in run().stdout
+    file.write_text("log: {level: debug}")
+    assert f"{file}: fine" in run(TRUNKLINE_CONFIG=str(file)).stdout
+    assert run(TRUNKLINE_CONFIG=str(file), TRUNKLINE_LOG__LEVEL="loud").exit_code == 1
+
+
+def test_the_json_schema_is_printed():
+    """Editors could not be told what may be written."""
+    result = run("--json-schema")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout) == json_schema()

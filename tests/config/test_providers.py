@@ -1,0 +1,206 @@
+"""One written provider into one that can be called."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import pytest
+
+from trunkline import __version__
+from trunkline.canon.wire import Deadlines
+from trunkline.config.providers import Context, compile_provider, deadlines
+from trunkline.config.schema import ProviderSpec, Timeouts
+from trunkline.providers.provider import Provider
+
+TAIL = f"User-Agent: trunkline/{__version__}\r\nAccept-Encoding: identity\r\nConnection: keep-alive\r\n"
+
+
+def made(name: str, written: dict, environ: dict[str, str] | None = None, base: Path = Path()):
+    reported: list[str] = []
+    warned: list[str] = []
+    context = Context(
+        environ or {},
+        base,
+        lambda path, message: reported.append(f"{'.'.join(map(str, path))}: {message}"),
+        lambda path, message: warned.append(f"{'.'.join(map(str, path))}: {message}"),
+    )
+    return compile_provider(name, ProviderSpec.model_validate(written), context), reported, warned
+
+
+def good(name: str, written: dict, environ: dict[str, str] | None = None) -> Provider:
+    provider, reported, _ = made(name, written, environ)
+    assert reported == []
+    assert provider is not None
+    return provider
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "environ", "head"),
+    [
+        ("openai", {}, {"OPENAI_API_KEY": "sk-1"}, "Host: api.openai.com\r\nAuthorization: Bearer sk-1\r\n" + TAIL),
+        (
+            "openai",
+            {"api_key": "sk-2"},
+            {"OPENAI_API_KEY": "sk-1"},
+            "Host: api.openai.com\r\nAuthorization: Bearer sk-2\r\n" + TAIL,
+        ),
+        ("ollama", {}, {}, "Host: 127.0.0.1:11434\r\n" + TAIL),
+        ("ollama", {}, {"OLLAMA_HOST": "box:1"}, "Host: box:1\r\n" + TAIL),
+        ("ollama", {"api_key": "k"}, {}, "Host: 127.0.0.1:11434\r\nAuthorization: Bearer k\r\n" + TAIL),
+        ("x", {"kind": "openai", "base_url": "http://[::1]:80/v1", "api_key": "none"}, {}, "Host: [::1]\r\n" + TAIL),
+        ("x", {"kind": "openai", "base_url": "https://h:80/v1", "api_key": "none"}, {}, "Host: h:80\r\n" + TAIL),
+        (
+            "x",
+            {"kind": "openai", "api_key": "none", "headers": {"User-Agent": "me", "X-B": " b "}},
+            {},
+            "Host: api.openai.com\r\nuser-agent: me\r\nAccept-Encoding: identity\r\nConnection: keep-alive\r\nx-b: b\r\n",
+        ),
+        (
+            "x",
+            {"kind": "openai", "api_key": "none", "headers": {"Authorization": "Basic abc"}},
+            {},
+            "Host: api.openai.com\r\n" + TAIL + "authorization: Basic abc\r\n",
+        ),
+    ],
+)
+def test_the_head_of_every_request(name: str, written: dict, environ: dict[str, str], head: str):
+    """A provider would not know the caller, or be sent two credentials."""
+    assert good(name, written, environ).head == head.encode()
+
+
+def test_what_a_provider_is_made_of():
+    """A written setting would not be in force."""
+    provider = good(
+        "lab",
+        {
+            "kind": "openrouter",
+            "base_url": "https://h/a/",
+            "api_key": "lab-secret",
+            "headers": {"X-Title": "t", "X-Api-Key": "Bearer lab-header"},
+            "tls": {"verify": "false"},
+            "timeouts": {"connect": "1s"},
+            "pool": {"max_connections": "7", "max_waiting": "8", "wait": "9s", "keep_idle": "10s"},
+            "max_answer": "1KiB",
+            "max_stream": "2KiB",
+            "proxy": "http://u:p%40ss@proxy:3128",
+        },
+    )
+    assert (provider.name, provider.kind, provider.dialect, provider.stream_usage) == (
+        "lab",
+        "openrouter",
+        "openai_chat",
+        "always",
+    )
+    assert provider.forward == (b"http-referer",)  # x-title is set by the operator; twice would be one too many
+    assert provider.secrets == (b"lab-secret", b"Bearer lab-header", b"lab-header")
+    origin = provider.origin
+    assert (origin.scheme, origin.host, origin.port, provider.base_path) == ("https", "h", 443, "/a")
+    assert (origin.max_connections, origin.max_waiting, origin.pool_wait, origin.keep_idle) == (7, 8, 9.0, 10.0)
+    assert not origin.tls.verify
+    assert origin.proxy is not None
+    assert origin.proxy.authorization == b"Basic " + base64.b64encode(b"u:p@ss")
+    assert (provider.max_answer, provider.max_stream, provider.deadlines) == (1024, 2048, Deadlines(connect=1.0))
+
+
+def test_proxies_without_a_password_and_from_the_environment():
+    """A provider behind a company's proxy could not be reached."""
+    assert good("ollama", {"proxy": "http://p:1"}).origin.proxy is not None
+    proxy = good("openai", {"api_key": "k"}, {"HTTPS_PROXY": "http://p:1"}).origin.proxy
+    assert proxy is not None
+    assert (proxy.host, proxy.port, proxy.authorization) == ("p", 1, None)
+    assert good("openai", {"api_key": "k", "proxy": "none"}, {"HTTPS_PROXY": "http://p:1"}).origin.proxy is None
+
+
+def test_short_values_are_no_secrets():
+    """Masking `test` would eat words of every answer."""
+    assert good("openai", {"api_key": "test"}).secrets == ()
+
+
+def test_echo_needs_and_takes_nothing():
+    """The first request would not work without an account."""
+    echo = good("echo", {})
+    assert (echo.dialect, echo.head, echo.secrets) == ("echo", b"", ())
+    _, reported, _ = made("mine", {"kind": "echo", "base_url": "http://h", "api_key": "k"})
+    assert len(reported) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "environ", "says"),
+    [
+        ("opnai", {}, {}, "providers.opnai: 'opnai' is no kind of provider in this version; did you mean 'openai'?"),
+        (
+            "x",
+            {"kind": "anthropic"},
+            {},
+            "providers.x.kind: 'anthropic' is no kind of provider in this version; known kinds: blackbox",
+        ),
+        (
+            "openai",
+            {"api_key": "k", "dialect": "openai_responses"},
+            {},
+            "providers.openai.dialect: this version speaks only openai_chat",
+        ),
+        ("openai", {}, {}, "providers.openai.api_key: is required, or the environment variable OPENAI_API_KEY"),
+        ("openai", {}, {"OPENAI_API_KEY": "a b"}, "providers.openai.api_key: the environment variable OPENAI_API_KEY must be"),
+        (
+            "openai",
+            {"base_url": "http://h"},
+            {"OPENAI_API_KEY": "k"},
+            "providers.openai.api_key: is required with a base_url of your own",
+        ),
+        (
+            "openai",
+            {"api_key": "k", "headers": {"Host": "x"}},
+            {},
+            "providers.openai.headers.host: this header is set by the gateway",
+        ),
+        (
+            "openai",
+            {"api_key": "k", "headers": {"Transfer-Encoding": "x"}},
+            {},
+            "providers.openai.headers.transfer-encoding: this header",
+        ),
+        (
+            "openai",
+            {"api_key": "k", "headers": {"Authorization": "x"}},
+            {},
+            "providers.openai.headers.authorization: the api_key is sent",
+        ),
+        ("openai", {"api_key": "k", "tls": {"ca": "none.pem"}}, {}, "providers.openai.tls.ca: there is no such file"),
+        ("openai", {"api_key": "k", "tls": {"ca": "x" * 300}}, {}, "providers.openai.tls.ca: there is no such file"),
+        ("openai", {"api_key": "k", "tls": {"key": __file__}}, {}, "providers.openai.tls.key: needs a cert"),
+        (
+            "openai",
+            {"api_key": "k"},
+            {"HTTPS_PROXY": "socks5://p"},
+            "providers.openai.proxy: the environment variable HTTPS_PROXY only",
+        ),
+        ("ollama", {}, {"OLLAMA_HOST": "a b"}, "providers.ollama: the environment variable OLLAMA_HOST cannot be used"),
+    ],
+)
+def test_what_cannot_be_called(name: str, written: dict, environ: dict[str, str], says: str):
+    """The mistake would show only when the first request fails, or a key would go to a stranger."""
+    _, reported, _ = made(name, written, environ)
+    assert [found[: len(says)] for found in reported] == [says]
+
+
+def test_files_are_relative_to_the_configuration(tmp_path):
+    """A service started from another folder would not find its certificates."""
+    (tmp_path / "ca.pem").touch()
+    provider, reported, _ = made("openai", {"api_key": "k", "tls": {"ca": "ca.pem"}}, base=tmp_path)
+    assert reported == []
+    assert provider is not None
+    assert provider.origin.tls.ca_file == str(tmp_path / "ca.pem")
+
+
+def test_unchecked_certificates_are_warned_about():
+    """A setting made for a test would stay in production unseen."""
+    _, _, warned = made("openai", {"api_key": "k", "tls": {"verify": False}})
+    assert warned[0].startswith("providers.openai.tls.verify: certificates are not checked")
+
+
+def test_deadlines_written_over_others():
+    """One written timeout would reset the others."""
+    written = Timeouts.model_validate({"idle": "1s"})
+    assert deadlines(written, Deadlines(connect=9.0)) == Deadlines(connect=9.0, idle=1.0)

@@ -1,0 +1,296 @@
+"""The door of the data plane: who comes in, by which path, and how the others are told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.client import Reply, request
+from harness.gateway import KEY, NARROW_KEY, PROVIDER_KEY
+from harness.upstream import Upstream
+from pipeline.inside import ORIGIN, Inside, bearer
+from trunkline.policy.failures import Failures
+
+CHAT, MODELS = "/v1/chat/completions", "/v1/models"
+
+
+def ask(inside: Inside, method: str, path: str, headers: list[tuple[str, str]], body: bytes | None = None) -> Reply:
+    """One request."""
+    with inside.connect() as wire:
+        wire.send(request(method, path, headers, body))
+        reply = wire.read_reply(bodyless=method == "HEAD")
+    assert reply is not None
+    return reply
+
+
+GOOD = {
+    "bearer": bearer(),
+    "scheme in another case": [("authorization", f"bearer {KEY}")],
+    "two spaces": [("authorization", f"Bearer  {KEY}")],
+    "x-api-key": [("x-api-key", KEY)],
+    "x-goog-api-key": [("x-goog-api-key", KEY)],
+    "a wrong one beside it": [("authorization", "Bearer tl-wrong"), ("x-api-key", KEY)],
+    "another scheme beside it": [("authorization", "Basic dGw6eA=="), ("x-api-key", KEY)],
+}
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_a_key_opens(inside: Inside, name: str) -> None:
+    """Each SDK has its own header for it."""
+    assert ask(inside, "GET", MODELS, GOOD[name]).status == 200
+
+
+BAD = {
+    "wrong": bearer("tl-wrong-canary"),
+    "empty": [("authorization", "Bearer")],
+    "basic": [("authorization", f"Basic {KEY}")],
+    "no scheme": [("authorization", KEY)],
+    "the provider's": bearer(PROVIDER_KEY),
+    "too long": bearer("tl-" + "wrong-canary" * 100),
+    "joined": [("authorization", "Bearer tl-wrong"), ("authorization", f"Bearer {KEY}")],
+    "x-api-key": [("x-api-key", "wrong-canary")],
+    "x-goog-api-key": [("x-goog-api-key", "")],
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_401_is_one_constant(inside: Inside, upstream: Upstream, name: str) -> None:
+    """Whatever was wrong with the key, the answer is the same to the byte, and repeats nothing of it."""
+    reply = ask(inside, "POST", CHAT, BAD[name], b"{}")
+    assert (reply.status, reply.header("www-authenticate")) == (401, "Bearer")
+    assert reply.json == {
+        "error": {
+            "message": "The API key is not valid.",
+            "type": "authentication_error",
+            "param": None,
+            "code": "invalid_api_key",
+        }
+    }
+    assert upstream.requests == []
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", CHAT), ("GET", MODELS), ("GET", f"{MODELS}/m"), ("HEAD", MODELS)])
+def test_without_a_key(inside: Inside, method: str, path: str) -> None:
+    """It says how to send one."""
+    reply = ask(inside, method, path, [])
+    assert reply.status == 401
+    assert method == "HEAD" or reply.error["code"] == "missing_api_key"
+    assert reply.header("x-request-id")
+
+
+def test_too_many_failures(upstream: Upstream, tmp_path: Path) -> None:
+    """Guessing gets slow answers; who has a key is served from the same address all the same."""
+    upstream.clear()
+    with Inside(tmp_path, upstream.url, failures=Failures(per_minute=2)) as inside:
+        replies = [ask(inside, "GET", MODELS, bearer("tl-no")) for _ in range(3)]
+        assert [reply.status for reply in replies] == [401, 401, 429]
+        assert 58 <= int(replies[2].header("retry-after") or 0) <= 60
+        assert replies[2].error["type"] == "rate_limit_error"
+        assert ask(inside, "GET", MODELS, bearer()).status == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allow"),
+    [
+        ("GET", CHAT, "POST, OPTIONS"),
+        ("HEAD", CHAT, "POST, OPTIONS"),
+        ("DELETE", CHAT, "POST, OPTIONS"),
+        ("TRACE", CHAT, "POST, OPTIONS"),
+        ("POST", MODELS, "GET, HEAD, OPTIONS"),
+        ("DELETE", f"{MODELS}/m", "GET, HEAD, OPTIONS"),
+        ("POST", "/healthz", "GET, HEAD, OPTIONS"),
+    ],
+)
+@pytest.mark.parametrize("key", [None, KEY])
+def test_405_names_what_is_served(inside: Inside, method: str, path: str, allow: str, key: str | None) -> None:
+    """RFC 9110 section 15.5.6: a 405 must carry `allow`."""
+    reply = ask(inside, method, path, bearer(key) if key else [])
+    assert (reply.status, reply.header("allow")) == (405, allow)
+
+
+@pytest.mark.parametrize(("path", "allow"), [(CHAT, "POST, OPTIONS"), (MODELS, "GET, HEAD, OPTIONS")])
+def test_options(inside: Inside, path: str, allow: str) -> None:
+    """A browser's preflight carries no key; without CORS it is told the methods and no more."""
+    plain = ask(inside, "OPTIONS", path, [])
+    assert (plain.status, plain.header("allow"), plain.body) == (204, allow, b"")
+    assert plain.header("access-control-allow-origin") is None
+    preflight = ask(inside, "OPTIONS", path, [("origin", ORIGIN), ("access-control-request-headers", "x-stainless-os")])
+    assert preflight.status == 204
+    assert preflight.header("access-control-allow-origin") == ORIGIN
+    assert preflight.header("access-control-allow-headers") == "x-stainless-os"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "key", "status"),
+    [
+        ("POST", CHAT, KEY, 200),
+        ("POST", CHAT, None, 401),
+        ("GET", MODELS, KEY, 200),
+        ("GET", f"{MODELS}/nowhere", KEY, 404),
+        ("GET", "/nothing", None, 404),
+        ("GET", CHAT, KEY, 405),
+    ],
+)
+def test_a_page_can_read_every_answer(inside: Inside, method: str, path: str, key: str | None, status: int) -> None:
+    """Without the header on errors too, a page sees only that something failed, never what."""
+    body = b'{"model":"m","messages":[]}' if method == "POST" else None
+    for origin, shown in ((ORIGIN, ORIGIN), ("https://evil.test", None)):
+        reply = ask(inside, method, path, [*(bearer(key) if key else []), ("origin", origin)], body)
+        assert (reply.status, reply.header("access-control-allow-origin")) == (status, shown)
+
+
+@pytest.mark.parametrize(("coding", "status"), [("gzip", 415), ("br", 415), ("identity", 200), ("Identity", 200)])
+def test_a_coded_body(inside: Inside, coding: str, status: int) -> None:
+    """Not inflated, so refused with what would be taken: never passed on as if it were JSON."""
+    reply = inside.chat(headers=[("content-encoding", coding)])
+    assert reply.status == status
+    assert reply.header("accept-encoding") == ("identity" if status == 415 else None)
+
+
+def models(inside: Inside, key: str) -> list[str]:
+    """The ids that a key is shown."""
+    return [row["id"] for row in ask(inside, "GET", MODELS, bearer(key)).json["data"]]
+
+
+def test_models_by_key(inside: Inside) -> None:
+    """A key sees what it may use, and nothing else."""
+    assert sorted(models(inside, KEY)) == ["costly", "echo/echo", "m", "patient", "priced"]
+    assert models(inside, NARROW_KEY) == ["m"]
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "shown"),
+    [
+        ("m", KEY, {"id": "m", "owned_by": "lab"}),
+        ("lab/tiny", KEY, {"id": "lab/tiny", "owned_by": "lab"}),
+        ("lab%2Ftiny", KEY, {"id": "lab/tiny", "owned_by": "lab"}),
+        ("echo/echo", KEY, {"id": "echo/echo", "owned_by": "echo"}),
+        ("m", NARROW_KEY, {"id": "m", "owned_by": "lab"}),
+        ("costly", NARROW_KEY, None),
+        ("lab/tiny", NARROW_KEY, None),
+        ("nowhere", KEY, None),
+        ("nowhere/tiny", KEY, None),
+        ("lab/", KEY, None),
+        ("%00", KEY, None),
+        ("%ff%fe", KEY, None),
+        ("a" * 4000, KEY, None),
+        ("../../metrics", KEY, None),
+    ],
+)
+def test_a_model_by_id(inside: Inside, name: str, key: str, shown: dict[str, str] | None) -> None:
+    """Ids hold slashes, escaped or not; what a key may not use does not exist for it."""
+    reply = ask(inside, "GET", f"{MODELS}/{name}", bearer(key))
+    if shown is None:
+        assert (reply.status, reply.error["code"]) == (404, "model_not_found")
+        assert len(reply.body) < 1000
+    else:
+        assert reply.status == 200
+        assert {"id": reply.json["id"], "owned_by": reply.json["owned_by"]} == shown
+
+
+def test_head_is_get_without_a_body(inside: Inside) -> None:
+    """The length is that of the body that GET would bring."""
+    got, head = (ask(inside, method, MODELS, bearer()) for method in ("GET", "HEAD"))
+    assert head.status == 200
+    assert head.header("content-length") == str(len(got.body))
+
+
+@pytest.mark.parametrize(("ready", "status"), [(True, 200), (False, 503)])
+def test_health_needs_no_key(inside: Inside, ready: bool, status: int) -> None:
+    """A load balancer has none."""
+    inside.gateway.ready = ready
+    try:
+        assert ask(inside, "GET", "/readyz", []).status == status
+        assert ask(inside, "HEAD", "/healthz", []).status == 200
+    finally:
+        inside.gateway.ready = True
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "//v1/chat/completions",
+        "/v1//chat/completions",
+        "/v1/./chat/completions",
+        "/v1/../v1/chat/completions",
+        "/v1/%63hat/completions",
+        "/v1/%2e%2e/v1/chat/completions",
+        "/v1%2fchat%2fcompletions",
+        "/v1/chat/completions/",
+        "/V1/chat/completions",
+        "/v1;x/chat/completions",
+        "/v1/chat/completions;x=1",
+        "/v1/chat/completions%00",
+        "/v1/chat/completions%3Fkey=x",
+        "/healthz/../v1/chat/completions",
+        "/healthz;/v1/chat/completions",
+        "/v1/healthz",
+        "/metrics",
+        "/.env",
+        "/",
+    ],
+)
+@pytest.mark.parametrize("key", [None, KEY])
+def test_path_tricks_are_404(inside: Inside, upstream: Upstream, path: str, key: str | None) -> None:
+    """Nothing is normalised: what only resembles an endpoint is nothing, with a key or without."""
+    for method in ("GET", "POST"):
+        reply = ask(inside, method, path, bearer(key) if key else [], b'{"model":"m","messages":[]}')
+        assert (reply.status, reply.error["code"]) == (404, "unknown_path")
+    assert upstream.requests == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status"),
+    [
+        ("OPTIONS", CHAT, [], 413),
+        ("GET", "/healthz", [], 413),
+        ("GET", MODELS, bearer(), 413),
+        ("POST", CHAT, [], 401),
+        ("POST", "/nothing", [], 404),
+    ],
+)
+def test_who_showed_no_key_sends_no_body(
+    inside: Inside, method: str, path: str, headers: list[tuple[str, str]], status: int
+) -> None:
+    """Only a chat request of a known key may fill memory; a stranger's is refused by its head."""
+    with inside.connect() as wire:
+        wire.send(request(method, path, [*headers, ("content-length", "30000000")]))
+        reply = wire.read_reply()
+    assert reply is not None
+    assert (reply.status, reply.header("connection")) == (status, "close")
+
+
+def test_what_the_edge_refuses_is_in_openais_shape(inside: Inside) -> None:
+    """Broken HTTP too: an SDK must find its error object."""
+    with inside.connect() as wire:
+        wire.send(b"POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n")
+        reply = wire.read_reply()
+    assert reply is not None
+    assert (reply.status, reply.error["code"], reply.error["type"]) == (400, "bad_http", "invalid_request_error")
+
+
+def test_every_answer_has_its_line(upstream: Upstream, tmp_path: Path) -> None:
+    """Refusals and lists are in the log with their id and the key's name; probes of health are not, they would fill it."""
+    upstream.clear()
+    asked: list[tuple[str, str, list[tuple[str, str]]]] = [
+        ("GET", MODELS, bearer(NARROW_KEY)),
+        ("GET", f"{MODELS}/costly", bearer(NARROW_KEY)),
+        ("GET", MODELS, bearer("tl-wrong-canary")),
+        ("GET", "/nothing", []),
+        ("GET", "/healthz", []),
+    ]
+    with Inside(tmp_path, upstream.url) as inside:
+        replies = [ask(inside, *one) for one in asked]
+        lines: list[dict[str, Any]] = inside.lines()
+    told = [(line["key"], line["endpoint"], line["status"], line["outcome"], line["error"]) for line in lines]
+    assert told == [
+        ("narrow", "models", 200, "ok", ""),
+        ("narrow", "model", 404, "refused", "not_found"),
+        ("", "models", 401, "refused", "unauthenticated"),
+        ("", "", 404, "refused", "not_found"),
+    ]
+    assert [line["request_id"] for line in lines] == [reply.header("x-request-id") for reply in replies[:-1]]
+    assert "canary" not in json.dumps(lines)

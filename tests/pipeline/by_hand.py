@@ -1,0 +1,59 @@
+"""An exchange whose client is a piece of memory: for what depends on the very tick, and for pure parts of the pipeline."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pipeline.inside import Inside
+from trunkline.canon.errors import GatewayError
+from trunkline.dialects.table import DIALECTS
+from trunkline.edge.reply import Reply
+from trunkline.edge.request import Request
+from trunkline.pipeline.exchange import Exchange
+
+
+class Line:
+    """A connection that only keeps what is written."""
+
+    date = b""
+
+    def __init__(self) -> None:
+        self.sent = b""
+        self.kept: bool | None = None
+        """Whether the connection was to stay open, once the answer ended."""
+
+    def write(self, data: bytes) -> None:
+        """Keep it."""
+        self.sent += data
+
+    def write_parts(self, parts: list[bytes]) -> None:
+        """Keep them."""
+        self.sent += b"".join(parts)
+
+    def finish(self, *, keep: bool) -> None:
+        """The end."""
+        self.kept = keep
+
+    def cut(self) -> None:
+        """The end."""
+
+
+def by_hand(inside: Inside, *, extra: bytes = b"", **fields: Any) -> tuple[Exchange, Line]:
+    """An exchange of the first key, not begun. `fields` replace those of a small request."""
+    line = Line()
+    asked = Request("127.0.0.1", inside.parts.mono())
+    asked.method, asked.path = "POST", "/v1/chat/completions"
+    asked.body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "hello"}], **fields}).encode()
+    principal = inside.parts.live.snapshot.principals[0]
+    reply = Reply(line, head_only=False, keep=True, chunked=True)
+    return Exchange(inside.parts, "chat.completions", DIALECTS["openai_chat"], principal, asked, reply, extra), line
+
+
+def raised(function: Any, *arguments: Any) -> GatewayError:
+    """The `GatewayError` that a call must end with."""
+    try:
+        function(*arguments)
+    except GatewayError as error:
+        return error
+    raise AssertionError("nothing was raised")

@@ -1,0 +1,85 @@
+"""Client keys: who is recognised, and what each may ask for."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trunkline.policy.keys import KEY_PREFIX, MAX_KEY_BYTES, KeyRing, Principal, refuse
+
+
+def principal(key: bytes, name: str = "one", models: frozenset[str] | None = None) -> Principal:
+    """The principal of `key`."""
+    return Principal(name, hashlib.sha256(key).digest(), models)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "model", "may"),
+    [
+        (None, "gpt-4.1", True),
+        (None, "lab/anything", True),
+        ((), "gpt-4.1", False),
+        (("gpt-4.1",), "gpt-4.1", True),
+        (("gpt-4.1",), "gpt-4.1-mini", False),
+        (("gpt-4.1",), "GPT-4.1", False),
+        (("lab/*",), "lab/tiny", True),
+        (("lab/*",), "lab/org/tiny", True),
+        (("lab/*",), "lab/", True),
+        (("lab/*",), "lab", False),
+        (("lab/*",), "labx/tiny", False),
+        (("lab/tiny",), "lab/tiny", True),
+        (("lab/tiny",), "lab/large", False),
+        (("/*",), "gpt-4.1", False),
+        (("*",), "gpt-4.1", False),
+    ],
+)
+def test_what_a_key_may_use(allowed: Sequence[str] | None, model: str, may: bool) -> None:
+    """A key made for the cheap model must not open the dear one; a key made for a provider opens all of it."""
+    models = None if allowed is None else frozenset(allowed)
+    assert principal(b"k", models=models).may_use(model) is may
+
+
+@pytest.mark.parametrize(
+    "key", [b"", b"tl-other", b"a" * (MAX_KEY_BYTES + 1), b"\xff\xfe", hashlib.sha256(b"tl-good").digest()]
+)
+def test_unknown_keys_are_nobody(key: bytes) -> None:
+    """Whatever is not a key, a stored digest least of all, opens nothing."""
+    assert KeyRing([principal(b"tl-good")]).find(key) is None
+
+
+def test_the_longest_key_is_still_read() -> None:
+    """Keys that people choose themselves in the file may be long."""
+    key = KEY_PREFIX.encode() + b"a" * (MAX_KEY_BYTES - len(KEY_PREFIX))
+    ring = KeyRing([principal(key, "long")])
+    found = ring.find(key)
+    assert found is not None
+    assert found.name == "long"
+    assert len(ring) == 1
+
+
+def test_a_damaged_ring_opens_nothing() -> None:
+    """A digest that is filed under another's must not let the other in."""
+    ring = KeyRing([principal(b"tl-good")])
+    ring._by_digest[hashlib.sha256(b"tl-evil").digest()] = principal(b"tl-good")
+    assert ring.find(b"tl-evil") is None
+
+
+@given(st.sets(st.binary(min_size=1, max_size=40), max_size=6), st.binary(max_size=40))
+def test_a_ring_knows_its_keys_and_no_other(keys: set[bytes], asked: bytes) -> None:
+    """Exactly the keys that were put in are found, each as itself."""
+    ring = KeyRing(principal(key, key.hex()) for key in keys)
+    found = ring.find(asked)
+    assert (found is not None) == (asked in keys)
+    assert found is None or found.name == asked.hex()
+
+
+def test_the_refusal_names_the_model_shortly() -> None:
+    """A developer must see which model was meant; a hostile name must not fill the log or break its line."""
+    error = refuse("a\nb" * 200)
+    assert (error.status, error.code, error.param) == (403, "model_not_allowed", "model")
+    assert "\n" not in error.message
+    assert len(error.message) < 500

@@ -1,0 +1,136 @@
+"""One gateway per data directory, and keys that change at once."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import pytest
+
+from trunkline.store.errors import StoreError
+from trunkline.store.lock import DataLock, acknowledge, holder, notify
+
+GATEWAY = """
+    import os, signal, sys, time
+    from pathlib import Path
+    from trunkline.store.lock import DataLock, acknowledge
+    data = Path(sys.argv[1])
+    generation = 1
+    def reload(*_):
+        global generation
+        generation += 1
+        acknowledge(data, generation)
+    lock = DataLock.acquire(data)
+    print("locked", flush=True)
+    sys.stdin.readline()
+    signal.signal(signal.SIGHUP, reload)
+    acknowledge(data, generation)
+    print("ready", flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.fixture
+def gateway(tmp_path):
+    """A process that holds the lock, and answers SIGHUP from its second line on."""
+    child = subprocess.Popen(
+        [sys.executable, "-B", "-c", textwrap.dedent(GATEWAY), str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout.readline() == "locked\n"
+    yield child
+    child.kill()
+    child.wait()
+    child.stdin.close()
+    child.stdout.close()
+
+
+def _go_on(gateway):
+    gateway.stdin.write("\n")
+    gateway.stdin.flush()
+
+
+def test_two_gateways_never_share_a_directory(tmp_path, gateway):
+    """Two writers of one journal would replay and delete each other's segments."""
+    with pytest.raises(StoreError, match=f"process {gateway.pid}") as refused:
+        DataLock.acquire(tmp_path)
+    assert "Stop it first" in refused.value.remedy
+    assert holder(tmp_path) == gateway.pid
+    gateway.kill()
+    gateway.wait()
+    lock = DataLock.acquire(tmp_path)  # a killed process leaves no lock behind
+    assert holder(tmp_path) == os.getpid()
+    lock.release()
+    assert holder(tmp_path) is None
+
+
+def test_a_look_at_the_lock_does_not_refuse_a_start(tmp_path):
+    """`trunkline usage` beside a starting gateway must not make the start fail."""
+    DataLock.acquire(tmp_path).release()
+    stop = threading.Event()
+
+    def look():
+        while not stop.is_set():
+            holder(tmp_path)
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    for _ in range(50):
+        DataLock.acquire(tmp_path).release()
+    stop.set()
+    looking.join()
+
+
+def test_a_directory_that_cannot_be_made_is_told(tmp_path):
+    """The operator learns which directory, and what to do."""
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match="cannot be used"):
+        DataLock.acquire(tmp_path / "file" / "data")
+
+
+def test_a_running_gateway_takes_changed_keys_up(tmp_path, gateway):
+    """Revocation is in force when the command returns."""
+    _go_on(gateway)
+    assert gateway.stdout.readline() == "ready\n"
+    assert notify(tmp_path, 1)
+    assert (tmp_path / "keys.loaded").read_text() == f"{gateway.pid} 1\n"
+    assert notify(tmp_path, 2)
+    assert (tmp_path / "keys.loaded").read_text() == f"{gateway.pid} 2\n"
+
+
+def test_a_starting_gateway_is_waited_for_and_not_signalled(tmp_path, gateway):
+    """Before its handler stands, a SIGHUP would end the gateway."""
+    assert not notify(tmp_path, 1, seconds=0.02)
+    acknowledge(tmp_path, 9)  # left by an earlier process
+    assert not notify(tmp_path, 1, seconds=0.1)
+    assert gateway.poll() is None
+    told = []
+    waiting = threading.Thread(target=lambda: told.append(notify(tmp_path, 1)))
+    waiting.start()
+    _go_on(gateway)
+    waiting.join()
+    assert told == [True]
+
+
+def test_a_gateway_that_does_not_listen_is_told_of(tmp_path, gateway):
+    """The operator must not believe a key revoked while it still works."""
+    _go_on(gateway)
+    assert gateway.stdout.readline() == "ready\n"
+    begun = time.monotonic()
+    assert not notify(tmp_path, 10, seconds=0.2)
+    assert time.monotonic() - begun < 2
+
+
+def test_without_a_gateway_nobody_need_be_told(tmp_path):
+    """The next start reads the keys anyway."""
+    assert notify(tmp_path / "absent", 5)
+    DataLock.acquire(tmp_path).release()
+    (tmp_path / "keys.loaded").write_text("garbage")
+    assert notify(tmp_path, 5)

@@ -1,0 +1,307 @@
+"""The parts together, in a real process and by hand: start, keys, drain, end."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.certs import Authority
+from harness.client import request
+from harness.gateway import KEY, Gateway, settings
+from harness.invariants import eventually
+from harness.upstream import Upstream
+from trunkline import assemble
+from trunkline.config.load import load
+from trunkline.store import keys
+from trunkline.store.errors import StoreError
+from trunkline.store.lock import acknowledge
+
+NOWHERE = "http://127.0.0.1:9/v1"
+"""A provider that is never asked."""
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[assemble.House]:
+    """What outlives the listeners, with no keys and no providers configured."""
+    opened = assemble.open_house(load(None, {}), tmp_path / "data")
+    yield opened
+    with contextlib.suppress(OSError):  # a test may have closed it
+        assemble.close_house(opened)
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[Upstream]:
+    """The scriptable provider."""
+    with Upstream() as running:
+        yield running
+
+
+@pytest.fixture
+def gateway(upstream: Upstream, tmp_path: Path) -> Iterator[Gateway]:
+    """The real process."""
+    upstream.clear()
+    with Gateway(settings(upstream.url), tmp_path) as running:
+        yield running
+
+
+def loaded(house: assemble.House) -> list[str]:
+    """What the data directory says about who works with which keys."""
+    return (house.data / "keys.loaded").read_text().split()
+
+
+def test_the_first_key_is_made_once(house: assemble.House) -> None:
+    """Who starts for the first time gets a key; who revoked all keys must not be given a new one by a restart."""
+    key = assemble.first_key(house)
+    assert key is not None
+    assert key.startswith("tl-")
+    assert assemble.first_key(house) is None
+    keys.revoke(house.store, "first", 1)
+    assert assemble.first_key(house) is None
+
+
+def test_no_first_key_beside_configured_ones(tmp_path: Path) -> None:
+    """A key in the file is the way in: another, printed on every first start of a container, would be a leak."""
+    file = tmp_path / "trunkline.yaml"
+    file.write_text(json.dumps({"keys": [{"name": "laptop", "secret": KEY}]}))
+    house = assemble.open_house(load(file, {}), tmp_path / "data")
+    assert assemble.first_key(house) is None
+    assemble.reload_keys(house)
+    assert house.live.keys.find(KEY.encode()) is not None
+    assert assemble.close_house(house)
+
+
+def test_keys_are_read_again(house: assemble.House) -> None:
+    """Created keys open, revoked ones do not, and whoever waits for it is told by process and generation."""
+    key, generation = keys.create(house.store, "laptop", ["m"], 1)
+    assert house.live.keys.find(key.encode()) is None
+    assemble.reload_keys(house)
+    principal = house.live.keys.find(key.encode())
+    assert principal is not None
+    assert (principal.name, principal.models) == ("laptop", frozenset(["m"]))
+    assert loaded(house) == [str(os.getpid()), str(generation)]
+    generation = keys.revoke(house.store, "laptop", 2)
+    assemble.reload_keys(house)
+    assert house.live.keys.find(key.encode()) is None
+    assert loaded(house) == [str(os.getpid()), str(generation)]
+
+
+def test_a_slow_reading_brings_back_no_revoked_key(house: assemble.House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two signals in a row: the reading that began first must not have the last word with what it saw."""
+    key, _ = keys.create(house.store, "laptop", None, 1)
+    real, began, go_on = keys.live, threading.Event(), threading.Event()
+
+    def slow(store: Any) -> Any:
+        found = real(store)
+        if not began.is_set():
+            began.set()
+            go_on.wait(5)
+        return found
+
+    monkeypatch.setattr(keys, "live", slow)
+    first = threading.Thread(target=assemble.reload_keys, args=(house,))
+    first.start()
+    assert began.wait(5)
+    generation = keys.revoke(house.store, "laptop", 2)
+    second = threading.Thread(target=assemble.reload_keys, args=(house,))
+    second.start()
+    second.join(0.1)
+    go_on.set()
+    first.join()
+    second.join()
+    assert house.live.keys.find(key.encode()) is None
+    assert loaded(house)[1] == str(generation)
+
+
+def test_what_is_owed_when_the_store_is_broken(house: assemble.House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stop in trouble says so and keeps the journal; it neither hangs nor claims that all is booked."""
+    monkeypatch.setattr(house.writer, "flush", lambda _: False)
+    assert assemble.close_house(house) is False
+
+
+def test_one_gateway_per_data_directory(house: assemble.House) -> None:
+    """Two would write one ledger; the second is told who has it."""
+    with pytest.raises(StoreError, match=f"process {os.getpid()}"):
+        assemble.open_house(house.snapshot, house.data)
+
+
+def test_a_journal_that_cannot_be(tmp_path: Path) -> None:
+    """A file where its directory should be: words, not a trace."""
+    (tmp_path / "journal").write_text("")
+    with pytest.raises(StoreError, match=r"journal .* cannot be used"):
+        assemble.open_house(load(None, {}), tmp_path)
+
+
+def test_the_journals_state_is_on_the_metrics_page(gateway: Gateway) -> None:
+    """An operator must see that accounts pile up, or are lost, before a customer does."""
+    gateway.chat()
+    page = gateway.metrics()
+    assert page["trunkline_journal_healthy"] == 1
+    assert {"trunkline_journal_backlog", "trunkline_journal_failed_total", "trunkline_journal_lost_total"} <= set(page)
+    assert page["trunkline_log_lines_dropped_total"] == 0
+
+
+def statuses(gateway: Gateway, key: str) -> int:
+    """How a listing with this key is answered."""
+    return gateway.get("/v1/models", key=key).status
+
+
+def test_keys_of_a_running_gateway(gateway: Gateway) -> None:
+    """When the command returns, the key works; when it is revoked, it has ended, without a restart."""
+    data = ["--data", str(gateway.data)]
+    done = gateway.run("keys", "create", "laptop", *data)
+    key = done.stdout.decode().strip()
+    assert (done.returncode, statuses(gateway, key)) == (0, 200)
+    assert gateway.run("keys", "revoke", "laptop", *data).returncode == 0
+    assert statuses(gateway, key) == 401
+    assert statuses(gateway, KEY) == 200, "the file's keys stay"
+
+
+def test_sighup_by_hand(gateway: Gateway) -> None:
+    """A signal without a change changes nothing, and ends nothing."""
+    os.kill(gateway.pid, signal.SIGHUP)
+    os.kill(gateway.pid, signal.SIGHUP)
+    eventually(lambda: statuses(gateway, KEY) == 200, "served")
+    assert gateway.alive
+
+
+def test_keys_that_cannot_be_read_again(gateway: Gateway) -> None:
+    """A broken store at a reload must lock nobody out: the old keys stay in force, and the log says why."""
+    (gateway.data / "keys.loaded").unlink()
+    (gateway.data / "keys.loaded.new").mkdir()
+    os.kill(gateway.pid, signal.SIGHUP)
+    told = gateway.wait_log(lambda line: "keys could not be read again" in str(line.get("event")))
+    assert told["level"] == "error"
+    assert statuses(gateway, KEY) == 200
+    (gateway.data / "keys.loaded.new").rmdir()
+
+
+def test_sigterm_lets_streams_finish(gateway: Gateway, upstream: Upstream) -> None:
+    """A deployment costs nobody an answer; with nothing left it ends, cleanly."""
+    with gateway.stream(model="patient", mock="hold_at=1;frames=3") as stream:
+        assert stream.next() is not None
+        gateway.terminate()
+        gateway.wait_log(lambda line: line.get("event") == "draining")
+        eventually(lambda: refuses(gateway), "the port is closed")
+        upstream.release()
+        assert stream.rest()[-1] == b"[DONE]"
+    assert gateway.wait(5) == 0
+    assert [row["outcome"] for row in gateway.stored()] == ["ok"]
+    assert gateway.logs()[-1]["event"] == "stopped"
+
+
+def refuses(gateway: Gateway) -> bool:
+    """Whether the data plane takes no connection."""
+    with contextlib.suppress(OSError), gateway.connect(timeout=1):
+        return False
+    return True
+
+
+def test_a_drain_has_an_end(upstream: Upstream, tmp_path: Path) -> None:
+    """Whoever streams for ever is ended with an error event; the row says shutdown."""
+    upstream.clear()
+    with Gateway(settings(upstream.url, server={"drain_timeout": "100ms"}), tmp_path) as gateway:
+        stream = gateway.stream(model="patient", mock="hold_at=1")
+        assert stream.next() is not None
+        gateway.terminate()
+        events = stream.rest()
+        assert json.loads(events[-1])["error"]["code"] == "shutting_down"
+        assert stream.complete
+        stream.close()
+        assert gateway.wait(5) == 0
+        assert [row["outcome"] for row in gateway.stored()] == ["shutdown"]
+
+
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_the_drain(gateway: Gateway, second: signal.Signals) -> None:
+    """Who presses twice means it; the row is written all the same."""
+    with gateway.stream(model="patient", mock="hold_at=1") as stream:
+        assert stream.next() is not None
+        gateway.terminate()
+        gateway.wait_log(lambda line: line.get("event") == "draining")
+        begin = time.monotonic()
+        os.kill(gateway.pid, second)
+        assert gateway.wait(5) == 0
+        assert time.monotonic() - begin < 2
+    assert [row["outcome"] for row in gateway.stored()] == ["shutdown"]
+
+
+def test_not_ready_while_it_drains(upstream: Upstream, tmp_path: Path) -> None:
+    """The load balancer hears it first, on both listeners; who comes in the grace is served."""
+    upstream.clear()
+    with Gateway(settings(upstream.url, server={"drain_grace": "1s"}), tmp_path) as gateway:
+        assert gateway.get("/readyz").status == 200
+        gateway.terminate()
+        gateway.wait_log(lambda line: line.get("event") == "draining")
+        assert [gateway.get("/readyz", admin=admin).status for admin in (False, True)] == [503, 503]
+        assert gateway.get("/healthz").status == 200
+        assert gateway.chat().status == 200
+        assert gateway.wait(5) == 0
+
+
+def test_ids_sort_by_time() -> None:
+    """Rows are found and paged by id: 128 bits, the first of them the time; none comes twice."""
+    new_id, count = assemble._Ids(), 3 * assemble._ID_STOCK
+    before = time.time_ns() // 1_000_000
+    ids = [new_id() for _ in range(count)]
+    assert len(set(ids)) == count
+    assert {len(one) for one in ids} == {32}
+    times = [int(one[:12], 16) for one in ids]
+    assert times == sorted(times)
+    assert before <= times[0]
+    assert times[-1] <= time.time_ns() // 1_000_000
+
+
+def test_the_date_is_made_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """RFC 9110 section 5.6.7's form, and not formatted for each request."""
+    now = 784_111_777_000_000_000
+    monkeypatch.setattr(assemble.time, "time_ns", lambda: now)
+    date = assemble._Date()
+    assert date() == b"date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+    assert date() is date()
+    now += 1_000_000_000
+    assert date() == b"date: Sun, 06 Nov 1994 08:49:38 GMT\r\n"
+
+
+def test_a_taken_address_is_named() -> None:
+    """`Address already in use` alone does not say which of the two."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(assemble.ListenError, match=rf"127\.0\.0\.1:{port}: Address already in use.*server:"):
+            assemble._bind("127.0.0.1", port)
+
+
+def test_tls(upstream: Upstream, tmp_path: Path) -> None:
+    """The data plane speaks TLS where it is told to; the admin listener, on this machine, does not."""
+    upstream.clear()
+    authority = Authority(tmp_path)
+    certificate, key = authority.client_files()
+    config = settings(upstream.url, server={"tls": {"cert": str(certificate), "key": str(key)}})
+    (tmp_path / "gateway").mkdir()
+    with Gateway(config, tmp_path / "gateway") as gateway:
+        context = ssl.create_default_context(cafile=authority.ca_file)
+        context.check_hostname = False  # the harness's certificate is a client's
+        with socket.create_connection(gateway.listen, 5) as plain, context.wrap_socket(plain) as secured:
+            secured.sendall(request("GET", "/healthz", [("connection", "close")]))
+            assert secured.recv(100).startswith(b"HTTP/1.1 200 ")
+        assert gateway.get("/healthz", admin=True).status == 200
+        assert b"https://" in b"".join(gateway.stderr)
+
+
+def test_acknowledged_only_by_the_one_who_serves(house: assemble.House) -> None:
+    """An acknowledgement of an earlier process must not count as this one's."""
+    acknowledge(house.data, 99)
+    assemble.reload_keys(house)
+    assert loaded(house) == [str(os.getpid()), "0"]
