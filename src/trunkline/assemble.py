@@ -49,6 +49,8 @@ from trunkline.telemetry.metrics import Metrics
 
 _FIRST_KEY = "first"
 _ID_STOCK = 256
+_COLLECT = (20_000, 50, 100)
+"""Requests leave no circles behind, so the collector may look rarely: its pauses are a request's latency."""
 _DRAIN_TICK = 0.02
 _LAST_WORDS = 1.0
 """Seconds that streams ended by us have to get their error event out."""
@@ -172,6 +174,7 @@ class Serving:
         self._gateway.ready = self._admin.ready = True
         gc.collect()
         gc.freeze()  # what is loaded now stays: collections need not walk it
+        gc.set_threshold(*_COLLECT)
         self._house.log.event("info", "ready", listen=self.data.address, admin=self.admin.address, version=__version__)
         await self._stop.wait()
         await self._drain()

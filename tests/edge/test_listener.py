@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from trunkline.edge.listener import bind
+from trunkline.edge.listener import bind, room
 
 FDS = Path("/proc/self/fd")
 GET = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -129,6 +129,15 @@ async def test_who_leaves_before_he_is_served_is_not_counted(rig: Any) -> None:
     await rig.until(lambda: not listener._per_ip)
     peer = await rig.peer(listener)
     assert (await peer.ask(GET)).status == 200
+
+
+@pytest.mark.parametrize(
+    ("soft", "wanted", "bound"), [(1024, 10_000, 480), (1024, 100, 100), (20, 100, 1), (resource.RLIM_INFINITY, 10_000, 10_000)]
+)
+def test_a_flood_leaves_descriptors_for_the_rest(monkeypatch: pytest.MonkeyPatch, soft: int, wanted: int, bound: int) -> None:
+    """Providers, the ledger and the operator's own listener need some when all clients are there (FAULTS A11)."""
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, soft))
+    assert room(wanted) == bound
 
 
 def _highest_descriptor() -> int:

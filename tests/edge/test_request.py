@@ -163,6 +163,8 @@ BAD = {
     "lower case": get(line=b"get / HTTP/1.1"),
     "asterisk for GET": get(line=b"GET * HTTP/1.1"),
     "ftp": get(line=b"GET ftp://a/b HTTP/1.1"),
+    "two spaces after the method": get(line=b"GET  / HTTP/1.1"),
+    "two spaces after the target": get(line=b"GET /  HTTP/1.1"),
     "space in the target": get(line=b"GET /a b HTTP/1.1"),
     "bytes in the target": get(line=b"GET /\xff HTTP/1.1"),
 }

@@ -27,7 +27,6 @@ class Kind(StrEnum):
     UNSUPPORTED_ENCODING = "unsupported_encoding"
     RATE_LIMITED = "rate_limited"
     CLIENT_GONE = "client_gone"
-    CLIENT_STALLED = "client_stalled"
     OVERLOADED = "overloaded"
     SHUTTING_DOWN = "shutting_down"
     LEDGER_UNAVAILABLE = "ledger_unavailable"
@@ -53,7 +52,6 @@ _FACTS: dict[Kind, tuple[int, Fault, bool]] = {
     Kind.UNSUPPORTED_ENCODING: (415, "client", False),
     Kind.RATE_LIMITED: (429, "client", True),
     Kind.CLIENT_GONE: (499, "client", False),  # nginx's number; never on the wire, only in the ledger and the log
-    Kind.CLIENT_STALLED: (499, "client", False),
     Kind.OVERLOADED: (503, "gateway", True),
     Kind.SHUTTING_DOWN: (503, "gateway", True),
     Kind.LEDGER_UNAVAILABLE: (503, "gateway", True),

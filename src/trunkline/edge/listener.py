@@ -6,6 +6,7 @@ The event loop's own listeners cannot pause, and spin when descriptors run out; 
 from __future__ import annotations
 
 import asyncio
+import resource
 import socket
 import ssl
 from collections import Counter
@@ -16,6 +17,8 @@ from trunkline.edge.server import Connection, Server
 _BACKLOG = 2048
 _BATCH = 64
 """Connections accepted in one tick, so that a flood leaves time for the rest."""
+_RESERVE = 64
+"""Descriptors left to the rest of the house: the other listener, the journal, the store."""
 _REST = 0.1
 """Seconds to wait after the system refused us a connection: out of descriptors or memory, most likely."""
 
@@ -35,6 +38,12 @@ def bind(host: str, port: int) -> socket.socket:
     return sock
 
 
+def room(wanted: int) -> int:
+    """How many of `wanted` connections the descriptors of this process allow: each may need a second one to its provider."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return wanted if soft == resource.RLIM_INFINITY else min(wanted, max(1, (soft - _RESERVE) // 2))
+
+
 class Listener:
     """One listening socket and the server behind it."""
 
@@ -43,6 +52,7 @@ class Listener:
         self._server = server
         self._tls = tls
         self._loop = server.loop
+        self._bound = room(server.limits.max_connections)
         self._opening: set[asyncio.Task[None]] = set()
         self._per_ip: Counter[str] = Counter()
         self._accepting = False
@@ -74,7 +84,7 @@ class Listener:
             self._loop.remove_reader(self._sock)
 
     def _full(self) -> bool:
-        return len(self._server.connections) + len(self._opening) >= self._server.limits.max_connections
+        return len(self._server.connections) + len(self._opening) >= self._bound
 
     def _accept(self) -> None:
         for _ in range(_BATCH):

@@ -99,10 +99,13 @@ class HeadParser:
 
     def _check(self) -> None:
         request, headers = self._request, self._request.headers
-        request.method = self._parser.get_method().decode("ascii")
+        method: bytes = self._parser.get_method()
+        request.method = method.decode("ascii")
         request.version = self._parser.get_http_version()
         if request.version not in _VERSIONS:
             raise GatewayError(Kind.BAD_REQUEST, "Only HTTP/1.1 and HTTP/1.0 are spoken here.", code="bad_http")
+        if not b"".join(self._raw).startswith(b"%b %b HTTP/" % (method, self._url)):
+            raise _bad("The request line has more than single spaces between its parts.")
         if request.method == "CONNECT":
             raise _bad("CONNECT is not served: this is no forward proxy.")
         if self._hosts > 1 or (self._hosts == 0 and request.version == "1.1"):

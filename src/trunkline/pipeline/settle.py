@@ -12,7 +12,6 @@ from trunkline.telemetry.lines import RequestLine
 #: How a failure is called in the ledger; what is not named here is `error`, a failure of the gateway.
 _OUTCOMES: dict[Kind, Outcome] = {
     Kind.CLIENT_GONE: "client_cancelled",
-    Kind.CLIENT_STALLED: "client_cancelled",
     Kind.SHUTTING_DOWN: "shutdown",
     Kind.UPSTREAM_BROKEN: "upstream_broken",
     Kind.UPSTREAM_REFUSED: "upstream_error",
@@ -25,7 +24,7 @@ _OUTCOMES: dict[Kind, Outcome] = {
 
 _BREAKS = {Kind.UPSTREAM_PROTOCOL, Kind.UPSTREAM_TIMEOUT}
 """Failures that are `upstream_broken` once the client has seen a part of the answer."""
-_WE_LEFT = {Kind.CLIENT_GONE, Kind.CLIENT_STALLED, Kind.SHUTTING_DOWN}
+_WE_LEFT = {Kind.CLIENT_GONE, Kind.SHUTTING_DOWN}
 """Failures on our side of a request that the provider may well have answered, and charged for."""
 
 
