@@ -310,9 +310,9 @@ def test_proxy_counts_and_tunnels() -> None:
 
 
 READY = """import json, signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
 print("banner", file=sys.stderr, flush=True)
 print(json.dumps({"event": "ready", "listen": "127.0.0.1:1", "admin": "[::1]:2"}), flush=True)
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
 time.sleep(60)
 """
 

@@ -1,0 +1,27 @@
+"""A real llama.cpp server, a real gateway before it, and the official SDK speaking to both."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+
+import pytest
+
+from harness.gateway import Gateway
+from real.sides import Sides, settings
+
+
+@pytest.fixture(scope="module")
+def sides(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sides]:
+    """Both ways to the same model. Skipped where a part is not installed."""
+    for part in ("xllamacpp", "gguf", "numpy"):
+        if importlib.util.find_spec(part) is None:
+            pytest.skip(f"{part} is not installed")
+    from real.llama import Llama  # noqa: PLC0415 - not before its parts are known to be there
+
+    with (
+        Llama(tmp_path_factory.mktemp("llama")) as llama,
+        Gateway(settings(llama.url), tmp_path_factory.mktemp("gateway")) as gateway,
+        Sides(llama, gateway) as both,
+    ):
+        yield both
