@@ -1,0 +1,71 @@
+"""One gateway and one mock provider per file; every case between the invariants before and after it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.gateway import Gateway, Make, settings
+from harness.invariants import Case, clean_up_after_failure
+from harness.upstream import Upstream
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Tell fixtures whether the test itself failed."""
+    report: Any = yield
+    if report.when == "call":
+        item.stash[FAILED] = report.failed
+    return report
+
+
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[Upstream]:
+    """The scriptable provider."""
+    with Upstream() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def gateway(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """The real process, in front of `upstream`."""
+    with Gateway(settings(upstream.url), tmp_path_factory.mktemp("gateway")) as running:
+        yield running
+
+
+@pytest.fixture
+def case(gateway: Gateway, upstream: Upstream, request: pytest.FixtureRequest) -> Iterator[Case]:
+    """A case with the invariants of `harness.invariants` after it."""
+    one = Case(gateway, upstream)
+    one.begin()
+    yield one
+    if request.node.stash.get(FAILED, True):
+        clean_up_after_failure(gateway, upstream)
+        return
+    try:
+        one.check()
+    except BaseException:
+        clean_up_after_failure(gateway, upstream)
+        raise
+
+
+@pytest.fixture
+def make_gateway(tmp_path: Path) -> Iterator[Make]:
+    """For cases that need settings of their own: `make_gateway(config, **options)` starts one, ended with the test."""
+    made: list[Gateway] = []
+
+    def make(config: dict[str, Any] | str, **options: Any) -> Gateway:
+        folder = tmp_path / f"gateway-{len(made)}"
+        folder.mkdir()
+        made.append(Gateway(config, folder, **options))
+        return made[-1].start()
+
+    yield make
+    for one in made:
+        one.kill()
