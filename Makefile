@@ -45,7 +45,7 @@ prices: .venv/.dev ## compile the bundled price list anew
 	@exec $(BIN)/python scripts/build_prices.py $(ARGS)
 
 clean: ## remove the environment and what the tools cached
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* dist build
+	rm -rf .venv .mypy_cache src/.mypy_cache tests/.mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* dist build
 
 # The stamps: an environment is made once and again only when a lock or the project's own description changes.
 .venv/.runtime: locks/runtime.txt locks/build.txt pyproject.toml scripts/install

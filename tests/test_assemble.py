@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import ssl
 import threading
 import time
@@ -24,11 +25,9 @@ from harness.upstream import Upstream
 from trunkline import assemble
 from trunkline.config.load import load
 from trunkline.store import keys
+from trunkline.store.engine import open_store
 from trunkline.store.errors import StoreError
 from trunkline.store.lock import acknowledge
-
-NOWHERE = "http://127.0.0.1:9/v1"
-"""A provider that is never asked."""
 
 
 @pytest.fixture
@@ -70,11 +69,16 @@ def test_the_first_key_is_made_once(house: assemble.House) -> None:
     assert assemble.first_key(house) is None
 
 
+def with_keys(tmp_path: Path, **names: str) -> Path:
+    """A configuration file with these client keys."""
+    file = tmp_path / "trunkline.yaml"
+    file.write_text(json.dumps({"keys": [{"name": name, "secret": secret} for name, secret in names.items()]}))
+    return file
+
+
 def test_no_first_key_beside_configured_ones(tmp_path: Path) -> None:
     """A key in the file is the way in: another, printed on every first start of a container, would be a leak."""
-    file = tmp_path / "trunkline.yaml"
-    file.write_text(json.dumps({"keys": [{"name": "laptop", "secret": KEY}]}))
-    house = assemble.open_house(load(file, {}), tmp_path / "data")
+    house = assemble.open_house(load(with_keys(tmp_path, laptop=KEY), {}), tmp_path / "data")
     assert assemble.first_key(house) is None
     assemble.reload_keys(house)
     assert house.live.keys.find(KEY.encode()) is not None
@@ -94,6 +98,41 @@ def test_keys_are_read_again(house: assemble.House) -> None:
     assemble.reload_keys(house)
     assert house.live.keys.find(key.encode()) is None
     assert loaded(house) == [str(os.getpid()), str(generation)]
+
+
+def test_a_name_in_both_places_is_told(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Accounts by key would mix two holders, and nobody would know."""
+    house = assemble.open_house(load(with_keys(tmp_path, laptop=KEY, phone=f"{KEY}-2"), {}), tmp_path / "data")
+    for name in ("laptop", "ci"):
+        keys.create(house.store, name, None, 1)
+    assemble.reload_keys(house)
+    assemble.close_house(house)
+    told = [line for line in map(json.loads, capfd.readouterr().out.splitlines()) if "share a name" in line["event"]]
+    assert [(line["level"], line["names"]) for line in told] == [("warning", "laptop")]
+
+
+def test_a_key_in_both_places_has_the_rights_of_the_file(tmp_path: Path) -> None:
+    """Who reads the file must be able to trust what it says."""
+    house = assemble.open_house(load(None, {}), tmp_path / "data")
+    key, _ = keys.create(house.store, "stored", ["m"], 1)
+    assemble.close_house(house)
+    house = assemble.open_house(load(with_keys(tmp_path, written=key), {}), tmp_path / "data")
+    assemble.reload_keys(house)
+    principal = house.live.keys.find(key.encode())
+    assemble.close_house(house)
+    assert principal is not None
+    assert (principal.name, principal.models) == ("written", None)
+
+
+def test_a_directory_that_others_see_is_told(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """It is left as it is, for it may be theirs; what is in it is ours alone."""
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o755)
+    for place in ("open", "own"):
+        assemble.close_house(assemble.open_house(load(None, {}), tmp_path / place))
+    events = [json.loads(line)["event"] for line in capfd.readouterr().out.splitlines()]
+    assert events == ["others than its owner may look into the data directory", "stopped", "stopped"]
+    assert {path.stat().st_mode & 0o077 for path in (tmp_path / "open").iterdir()} == {0}
 
 
 def test_a_slow_reading_brings_back_no_revoked_key(house: assemble.House, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,8 +186,20 @@ def test_the_journals_state_is_on_the_metrics_page(gateway: Gateway) -> None:
     gateway.chat()
     page = gateway.metrics()
     assert page["trunkline_journal_healthy"] == 1
-    assert {"trunkline_journal_backlog", "trunkline_journal_failed_total", "trunkline_journal_lost_total"} <= set(page)
+    for name in ("journal_failed", "journal_lost", "journal_sync_failures", "ledger_store_failures", "ledger_interrupted"):
+        assert page[f"trunkline_{name}_total"] == 0
     assert page["trunkline_log_lines_dropped_total"] == 0
+    eventually(lambda: gateway.metrics()["trunkline_ledger_stored_total"] == 1, "stored")
+    assert gateway.metrics()["trunkline_journal_backlog"] == 0
+
+
+def test_the_metrics_and_the_accounts_agree_on_what_has_no_price(gateway: Gateway) -> None:
+    """Two numbers for one thing, and an operator believes neither. A request that failed used nothing."""
+    assert [gateway.chat().status, gateway.chat(mock="status=500").status] == [200, 500]
+    eventually(lambda: len(gateway.stored()) == 2, "both rows")
+    (total,) = json.loads(gateway.run("usage", "--json", "--data", str(gateway.data)).stdout)
+    shown = [value for name, value in gateway.metrics().items() if name.startswith("trunkline_unpriced_requests_total{")]
+    assert (total["requests"], total["unpriced"], sum(shown)) == (2, 1, 1)
 
 
 def statuses(gateway: Gateway, key: str) -> int:
@@ -177,13 +228,28 @@ def test_sighup_by_hand(gateway: Gateway) -> None:
 
 def test_keys_that_cannot_be_read_again(gateway: Gateway) -> None:
     """A broken store at a reload must lock nobody out: the old keys stay in force, and the log says why."""
-    (gateway.data / "keys.loaded").unlink()
-    (gateway.data / "keys.loaded.new").mkdir()
+    with contextlib.closing(sqlite3.connect(gateway.data / "trunkline.db")) as database:
+        database.execute("ALTER TABLE keys RENAME TO away")
     os.kill(gateway.pid, signal.SIGHUP)
     told = gateway.wait_log(lambda line: "keys could not be read again" in str(line.get("event")))
     assert told["level"] == "error"
     assert statuses(gateway, KEY) == 200
-    (gateway.data / "keys.loaded.new").rmdir()
+
+
+def test_keys_that_cannot_be_acknowledged(upstream: Upstream, tmp_path: Path) -> None:
+    """No room for a line of text: the gateway starts, serves, and follows; it says what `trunkline keys` will not hear."""
+    upstream.clear()
+    (tmp_path / "data" / "keys.loaded.new").mkdir(parents=True)
+    with Gateway(settings(upstream.url), tmp_path) as gateway:
+        told = gateway.wait_log(lambda line: "cannot be told" in str(line.get("event")))
+        assert told["level"] == "warning"
+        assert statuses(gateway, KEY) == 200
+        store = open_store(gateway.data)
+        key, _ = keys.create(store, "laptop", None, 1)
+        store.close()
+        os.kill(gateway.pid, signal.SIGHUP)
+        eventually(lambda: statuses(gateway, key) == 200, "the new key is in force")
+        assert not any("could not be read again" in str(line.get("event")) for line in gateway.logs())
 
 
 def test_sigterm_lets_streams_finish(gateway: Gateway, upstream: Upstream) -> None:
@@ -247,30 +313,6 @@ def test_not_ready_while_it_drains(upstream: Upstream, tmp_path: Path) -> None:
         assert gateway.get("/healthz").status == 200
         assert gateway.chat().status == 200
         assert gateway.wait(5) == 0
-
-
-def test_ids_sort_by_time() -> None:
-    """Rows are found and paged by id: 128 bits, the first of them the time; none comes twice."""
-    new_id, count = assemble._Ids(), 3 * assemble._ID_STOCK
-    before = time.time_ns() // 1_000_000
-    ids = [new_id() for _ in range(count)]
-    assert len(set(ids)) == count
-    assert {len(one) for one in ids} == {32}
-    times = [int(one[:12], 16) for one in ids]
-    assert times == sorted(times)
-    assert before <= times[0]
-    assert times[-1] <= time.time_ns() // 1_000_000
-
-
-def test_the_date_is_made_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
-    """RFC 9110 section 5.6.7's form, and not formatted for each request."""
-    now = 784_111_777_000_000_000
-    monkeypatch.setattr(assemble.time, "time_ns", lambda: now)
-    date = assemble._Date()
-    assert date() == b"date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
-    assert date() is date()
-    now += 1_000_000_000
-    assert date() == b"date: Sun, 06 Nov 1994 08:49:38 GMT\r\n"
 
 
 def test_a_taken_address_is_named() -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import resource
 import signal
 import socket
@@ -16,8 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from email.utils import formatdate
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -26,6 +24,7 @@ import uvloop
 from trunkline import __version__
 from trunkline.config.snapshot import ServerSettings, Snapshot
 from trunkline.edge.client import Client
+from trunkline.edge.date import Date
 from trunkline.edge.listener import Listener, bind
 from trunkline.edge.server import Server
 from trunkline.edge.timers import Sweep
@@ -37,18 +36,20 @@ from trunkline.ledger.journal import Journal
 from trunkline.ledger.prices import Prices
 from trunkline.ledger.writer import Writer
 from trunkline.pipeline.exchange import Live, Parts
+from trunkline.pipeline.ids import Ids
 from trunkline.policy.failures import Failures
 from trunkline.policy.keys import KeyRing, Principal
 from trunkline.store import keys, usage
 from trunkline.store.engine import Store, open_store
 from trunkline.store.errors import StoreError
 from trunkline.store.lock import DataLock, acknowledge
-from trunkline.store.place import JOURNAL
+from trunkline.store.place import JOURNAL, is_private
 from trunkline.telemetry.log import Log, adopt_stdlib, stdout_fd
 from trunkline.telemetry.metrics import Metrics
 
 _FIRST_KEY = "first"
-_ID_STOCK = 256
+_PATIENCE = 0.05
+"""Seconds the gateway's store waits for a lock: its writer syncs nothing meanwhile, and asks again."""
 _COLLECT = (20_000, 50, 100)
 """Requests leave no circles behind, so the collector may look rarely: its pauses are a request's latency."""
 _DRAIN_TICK = 0.02
@@ -56,7 +57,6 @@ _LAST_WORDS = 1.0
 """Seconds that streams ended by us have to get their error event out."""
 _FLUSH = 10.0
 """Seconds the store has to take what is owed at the end."""
-_reloading = threading.Lock()
 
 
 @dataclass
@@ -72,6 +72,8 @@ class House:
     writer: Writer
     log: Log
     metrics: Metrics
+    reloading: threading.Lock = field(default_factory=threading.Lock)
+    """One reading of the keys at a time: a slow one could bring back a key that a later one saw revoked."""
 
 
 class ListenError(Exception):
@@ -81,8 +83,10 @@ class ListenError(Exception):
 def open_house(snapshot: Snapshot, data: Path) -> House:
     """Take the data directory and open what is in it. Raises `StoreError`, whose words say what to do."""
     lock = DataLock.acquire(data)
-    store = open_store(data)
+    store = open_store(data, patience=_PATIENCE)
     log = Log(stdout_fd(), style=snapshot.log.format, level=snapshot.log.level, secrets=snapshot.secrets())
+    if not is_private(data):
+        log.event("warning", "others than its owner may look into the data directory", data=str(data))
     journal = _open_journal(data / JOURNAL)
     writer = Writer(
         journal,
@@ -91,7 +95,7 @@ def open_house(snapshot: Snapshot, data: Path) -> House:
     )
     metrics = Metrics(__version__)
     metrics.configure(models=[name for name, _ in snapshot.models()], providers=snapshot.providers)
-    _watch(metrics, journal, log)
+    _watch(metrics, journal, writer, log)
     writer.start()
     return House(snapshot, data, store, lock, Live(snapshot, KeyRing(())), journal, writer, log, metrics)
 
@@ -111,15 +115,26 @@ def first_key(house: House) -> str | None:
 
 
 def reload_keys(house: House) -> None:
-    """Read the keys again: the file's and the store's, in one ring, swapped whole; and tell who waits for it."""
-    with _reloading:  # else a slow reading could bring back a key that a later one saw revoked
+    """Read the keys again: the file's and the store's, in one ring, swapped whole; and tell who waits for it.
+
+    Where both have one key, the file's entry counts. Raises StoreError: the old keys stay in force.
+    """
+    configured = house.snapshot.principals
+    with house.reloading:
         generation, rows = keys.live(house.store)
         stored = (Principal(row.name, row.digest, None if row.models is None else frozenset(row.models)) for row in rows)
-        house.live.keys = KeyRing([*house.snapshot.principals, *stored])
-        acknowledge(house.data, generation)
+        house.live.keys = KeyRing([*stored, *configured])
+        try:
+            acknowledge(house.data, generation)
+        except OSError as error:
+            message = "the keys are in force, but `trunkline keys` cannot be told so"
+            house.log.event("warning", message, reason=str(error))
+    if shared := {row.name for row in rows} & {principal.name for principal in configured}:
+        message = "keys in the configuration and in the store share a name; accounts cannot tell them apart"
+        house.log.event("warning", message, names=", ".join(sorted(shared)))
 
 
-def _watch(metrics: Metrics, journal: Journal, log: Log) -> None:
+def _watch(metrics: Metrics, journal: Journal, writer: Writer, log: Log) -> None:
     """The numbers that other rooms know, read at each scrape."""
 
     def show(kind: Literal["gauge", "counter"], name: str, help_text: str, read: Callable[[], int]) -> None:
@@ -129,6 +144,10 @@ def _watch(metrics: Metrics, journal: Journal, log: Log) -> None:
     show("gauge", "trunkline_journal_healthy", "1 while the journal can be written.", lambda: int(journal.stats().healthy))
     show("counter", "trunkline_journal_failed_total", "Records the journal could not take.", lambda: journal.stats().failed)
     show("counter", "trunkline_journal_lost_total", "Settlements given up.", lambda: journal.stats().lost)
+    show("counter", "trunkline_journal_sync_failures_total", "Refusals to sync the journal.", lambda: writer.sync_failures)
+    show("counter", "trunkline_ledger_stored_total", "Records the store took.", lambda: writer.stored)
+    show("counter", "trunkline_ledger_store_failures_total", "Times the store took none.", lambda: writer.failures)
+    show("counter", "trunkline_ledger_interrupted_total", "Requests cut off by a crash.", lambda: writer.replay.interrupted)
     show("counter", "trunkline_log_lines_dropped_total", "Log lines dropped because nobody read them.", lambda: log.dropped)
 
 
@@ -150,12 +169,12 @@ class Serving:
             log=house.log,
             clock_ns=time.time_ns,
             mono=time.monotonic,
-            new_id=_Ids(),
+            new_id=Ids(),
         )
         self._gateway = Gateway(parts, Failures(), Cors(server.cors_origins), server.max_body)
         self._admin = Admin(house.metrics)
         tls = _tls(server)
-        date = _Date()
+        date = Date()
         self._data_server = Server(loop, self._gateway, server.limits, self._sweep, date)
         self._admin_server = Server(loop, self._admin, server.limits, self._sweep, date)
         self.data = Listener(_bind(*server.listen), self._data_server, tls)
@@ -190,7 +209,7 @@ class Serving:
     def _reload_keys(self) -> None:
         try:
             reload_keys(self._house)
-        except (StoreError, OSError) as error:
+        except StoreError as error:
             self._house.log.event("error", "keys could not be read again; the old ones stay in force", reason=str(error))
 
     async def _drain(self) -> None:
@@ -218,10 +237,10 @@ class Serving:
 
 
 def close_house(house: House) -> bool:
-    """Flush what is owed and let go. False when the store could not take it all: the journal keeps the rest for next time."""
+    """Flush what is owed and let go. False when the store did not take it all: the journal keeps what it has for next time."""
     stored = house.writer.flush(_FLUSH)
     if not stored:
-        house.log.event("warning", "the ledger's store did not take all records; the journal keeps them for the next start")
+        house.log.event("warning", "the ledger's store did not take all records; those in the journal wait for the next start")
     house.log.event("info", "stopped")
     house.log.close()
     house.store.close()
@@ -267,31 +286,3 @@ def _raise_descriptor_limit() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-class _Ids:
-    """Request ids of 128 bits: milliseconds since the epoch, so that they sort by time, then random."""
-
-    def __init__(self) -> None:
-        self._stock: list[str] = []
-
-    def __call__(self) -> str:
-        if not self._stock:
-            random = os.urandom(10 * _ID_STOCK).hex()  # one system call for many
-            self._stock = [random[at : at + 20] for at in range(0, len(random), 20)]
-        return f"{time.time_ns() // 1_000_000:012x}{self._stock.pop()}"
-
-
-class _Date:
-    """The `date` header line, made anew once a second."""
-
-    def __init__(self) -> None:
-        self._second = 0
-        self._line = b""
-
-    def __call__(self) -> bytes:
-        second = time.time_ns() // 1_000_000_000
-        if second != self._second:
-            self._second = second
-            self._line = f"date: {formatdate(second, usegmt=True)}\r\n".encode("ascii")
-        return self._line

@@ -7,11 +7,12 @@ import stat
 from pathlib import Path
 
 import pytest
+import trustme
 import typer
 from typer.testing import CliRunner
 
 from trunkline.cli.init import STARTER, init
-from trunkline.config.load import load
+from trunkline.config.load import ConfigError, load
 
 app = typer.Typer()
 app.command()(init)
@@ -34,15 +35,24 @@ def test_the_starter_is_fine_with_no_environment(tmp_path):
 
 def test_everything_it_offers_is_fine_when_switched_on(tmp_path):
     """The first thing a new user switches on would be wrong."""
-    (tmp_path / "server.crt").touch()
-    (tmp_path / "server.key").touch()
+    identity = trustme.CA().issue_cert("localhost")
+    identity.cert_chain_pems[0].write_to_path(tmp_path / "server.crt")
+    identity.private_key_pem.write_to_path(tmp_path / "server.key")
     path = tmp_path / "t.yaml"
     path.write_text(re.sub(r"^( *)#(?=\S)", r"\1", STARTER, flags=re.MULTILINE))
     snapshot = load(path, {"OPENAI_API_KEY": "sk-1", "GROQ_API_KEY": "gsk-1", "LAPTOP_KEY": "tl-0123456789abcdef"})
     assert set(snapshot.providers) == {"echo", "openai", "groq", "ollama", "lab"}
-    assert [principal.name for principal in snapshot.principals] == ["laptop", "ci"]
+    assert [principal.name for principal in snapshot.principals] == ["laptop"]
     assert snapshot.ledger.required
     assert snapshot.server.tls_cert is not None
+
+
+def test_its_example_of_a_hash_lets_nobody_in(tmp_path):
+    """A hash that can be copied is a key that everybody has."""
+    path = tmp_path / "t.yaml"
+    path.write_text(re.sub(r"^  # (?=- )", "  ", STARTER, flags=re.MULTILINE))
+    with pytest.raises(ConfigError, match=r"keys\[0\]\.hash: must be 'sha256:' and 64 hexadecimal digits"):
+        load(path, {})
 
 
 def test_a_file_is_overwritten_only_when_told(tmp_path):

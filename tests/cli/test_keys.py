@@ -26,6 +26,8 @@ run = CliRunner().invoke
 def data(tmp_path, monkeypatch):
     monkeypatch.setenv("TRUNKLINE_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.delenv("TRUNKLINE_CONFIG", raising=False)
+    monkeypatch.chdir(tmp_path)
     return tmp_path / "data"
 
 
@@ -44,6 +46,28 @@ def test_create_prints_the_key_alone_on_stdout(data):
     assert re.fullmatch(r"tl-[A-Za-z0-9_-]{43}\n", done.stdout)
     assert "once" in done.stderr
     assert _live(data) == [keys.LiveKey("ci", hashlib.sha256(done.stdout.strip().encode()).digest(), ("gpt-4.1", "smart"))]
+
+
+@pytest.mark.parametrize("models", ["", " , "])
+def test_a_key_for_nothing_is_refused(data, models):
+    """`--models "$MODELS"` with an empty variable would make a key that can do nothing."""
+    done = run(app, ["create", "ci", "--models", models])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "names no model" in done.stderr
+    assert not data.exists()
+
+
+def test_models_that_the_configuration_does_not_know_are_named(data, tmp_path, monkeypatch):
+    """A misspelt model would show only when the key is used."""
+    file = tmp_path / "t.yaml"
+    file.write_text("models: {smart: {targets: [echo/echo]}}")
+    monkeypatch.setenv("TRUNKLINE_CONFIG", str(file))
+    done = run(app, ["create", "a", "--models", "smart,smrt,echo/*,ecco/x"])
+    assert done.exit_code == 0
+    assert f"Warning: {file} knows no 'smrt', 'ecco/x'." in done.stderr
+    file.write_text("models: broken")
+    done = run(app, ["create", "b", "--models", "smrt"])
+    assert (done.exit_code, len(done.stderr.splitlines())) == (0, 1)
 
 
 def test_the_directory_can_be_named(tmp_path, data):
@@ -75,6 +99,7 @@ def test_revoke_takes_effect(data):
 @pytest.mark.parametrize("command", [["revoke", "nobody"], ["create", "bad\nname"]])
 def test_mistakes_are_told_on_stderr(data, command):
     """No traceback for a typing error."""
+    run(app, ["create", "somebody"])
     done = run(app, command)
     assert (done.exit_code, done.stdout) == (1, "")
     assert len(done.stderr.splitlines()) == 2

@@ -13,7 +13,7 @@ from openai import OpenAI
 from typing_extensions import override
 
 from harness.gateway import KEY, Gateway, GatewayDied, settings
-from trunkline.cli.serve import _ollama_runs
+from trunkline.cli.serve import _has_ollama
 
 FREE = {"TRUNKLINE_SERVER__LISTEN": "127.0.0.1:0", "TRUNKLINE_SERVER__ADMIN": "127.0.0.1:0"}
 NOWHERE = "http://127.0.0.1:9/v1"
@@ -146,7 +146,7 @@ def test_a_data_directory_that_cannot_be(tmp_path: Path) -> None:
 
 
 def test_a_certificate_that_is_none(tmp_path: Path) -> None:
-    """The file exists, so the configuration is fine; what is in it is not."""
+    """The file exists; what is in it is no certificate, which is a mistake like any other."""
     file = tmp_path / "cert.pem"
     file.write_text("no certificate\n")
     (tmp_path / "gateway").mkdir()
@@ -154,7 +154,8 @@ def test_a_certificate_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(GatewayDied):
         gateway.start()
     assert gateway.wait() == 1
-    assert f"certificate {file}" in gateway.output()
+    assert f"{gateway.config_file}:" in gateway.output()
+    assert ": server.tls: the certificate and its key must be a pair of PEM files" in gateway.output()
     assert "Traceback" not in gateway.output()
 
 
@@ -165,7 +166,7 @@ def test_what_is_configured_is_said(tmp_path: Path) -> None:
     with Gateway(config, tmp_path) as gateway:
         banner = b"".join(gateway.stderr).decode()
         assert str(gateway.config_file) in banner
-        assert "$TRUNKLINE_KEY" in banner
+        assert '-H "Authorization: Bearer $TRUNKLINE_KEY"' in banner, "in single quotes the shell would not fill it in"
         assert "tl-" not in banner
         assert "keys create" not in banner
         assert json.loads(re.findall(r"-d '(.*)'", banner)[0])["model"] in config["models"]
@@ -173,7 +174,10 @@ def test_what_is_configured_is_said(tmp_path: Path) -> None:
         assert KEY not in gateway.output()
 
 
-@pytest.mark.parametrize(("running", "host"), [(True, "127.0.0.1:{}"), (False, "127.0.0.1:{}"), (False, "127.0.0.1:{}9")])
+@pytest.mark.parametrize(
+    ("running", "host"),
+    [(True, "127.0.0.1:{}"), (True, "localhost:{}"), (False, "127.0.0.1:{}"), (False, "127.0.0.1:{}9"), (False, "[::1")],
+)
 def test_a_local_ollama_is_noticed(running: bool, host: str) -> None:
     """Someone answers where Ollama's own variable says, or not; a senseless value is no reason to fail."""
     with socket.socket() as server:
@@ -181,4 +185,11 @@ def test_a_local_ollama_is_noticed(running: bool, host: str) -> None:
         if running:
             server.listen()
         place = host.format(server.getsockname()[1])
-        assert _ollama_runs({"OLLAMA_HOST": place}) is running
+        assert _has_ollama({"OLLAMA_HOST": place}) is running
+
+
+@pytest.mark.parametrize("host", ["box", "http://ollama.example:1", "192.0.2.1", "box.localhost"])
+def test_an_ollama_elsewhere_is_taken_at_its_word(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that nobody answers for would hold up the start, or hide the Ollama that is named."""
+    monkeypatch.setattr(socket, "create_connection", lambda *_: pytest.fail("looked up"))
+    assert _has_ollama({"OLLAMA_HOST": host}) is True

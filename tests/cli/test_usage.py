@@ -103,6 +103,31 @@ def test_export_writes_every_column_of_every_record(data):
     assert [json.loads(line)["id"] for line in since.stdout.splitlines()] == [f"{n:032d}" for n in (2, 3)]
 
 
+@pytest.mark.parametrize("words", [["--since", "0001-01-01"], ["--since", "999999w"], ["--until", "9999-12-31"]])
+def test_bounds_beyond_all_records(data, words):
+    """Who wants everything names a time far away, and would read a traceback."""
+    assert len(run(app, ["export", *words]).stdout.splitlines()) == 5
+    assert run(app, words).exit_code == 0
+
+
+@pytest.mark.parametrize("words", [["--since", "7d"], ["--data", "x"], ["--json"], ["--by", "day"]])
+def test_options_before_export_are_refused(data, words):
+    """They would be dropped in silence, and another directory or time be exported."""
+    done = run(app, [*words, "export"])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "Options of export stand after it" in done.stderr
+
+
+def test_a_journal_that_cannot_be_read_is_told(data):
+    """Without it the totals would be short; a traceback would not say so."""
+    for segment in (data / "journal").iterdir():
+        segment.unlink()
+        segment.mkdir()
+    done = run(app, [])
+    assert done.exit_code == 1
+    assert "The journal" in done.stderr
+
+
 def test_looking_changes_nothing(data):
     """The journal belongs to the gateway."""
     journal = {path: path.read_bytes() for path in (data / "journal").iterdir()}
@@ -133,7 +158,7 @@ def test_a_wrong_directory_is_told_and_not_made(tmp_path):
     """A typing error must not leave a new, empty store behind."""
     done = run(app, ["--data", str(tmp_path / "typo")])
     assert done.exit_code == 1
-    assert "no data directory" in done.stderr
+    assert str(tmp_path / "typo") in done.stderr
     assert not (tmp_path / "typo").exists()
 
 
@@ -153,6 +178,10 @@ def test_a_damaged_store_is_told(data):
         ("2026-01-01", True, START_NS + DAY),
         ("2026-01-01T06:00", True, START_NS + DAY // 4),
         ("2026-01-01T00:00:00+01:00", False, START_NS - DAY // 24),
+        ("9999-12-31", True, 2**63 - 1),
+        ("0001-01-01", False, 0),
+        ("0001-01-01T00:00:00+05:00", False, 0),
+        ("999999w", False, 0),
     ],
 )
 def test_moments(text, end, expected):

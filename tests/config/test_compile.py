@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import pytest
+import trustme
 
 from trunkline.config.load import ConfigError, load
 
@@ -25,6 +26,7 @@ def compiled(text: str, tmp_path):
     [
         ("server: {listen: '127.0.0.1:1', admin: '127.0.0.1:1'}", 1, "server.admin: must not be the same address"),
         ("server: {tls: {cert: a, key: b}}", 1, "server.tls.cert: there is no such file"),
+        ("log: {}\nserver: {tls: {cert: t.yaml, key: t.yaml}}", 2, "server.tls: the certificate and its key must be a pair"),
         (LAB + "models:\n  m: {targets: [labb/x]}", 3, "models.m.targets[0]: there is no provider 'labb'; did you mean 'lab'?"),
         (LAB + "models:\n  m: {targets: [lab]}", 3, "models.m.targets[0]: must be provider/model"),
         (LAB + "models:\n  m: {targets: [lab/]}", 3, "models.m.targets[0]: must be provider/model"),
@@ -100,7 +102,7 @@ def test_keys_become_principals(tmp_path):
 
 def test_settings_reach_the_snapshot(tmp_path):
     """A written setting would not be in force."""
-    (tmp_path / "c").touch()
+    trustme.CA().issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(tmp_path / "c")
     snapshot = compiled(
         """
 server:
@@ -134,7 +136,7 @@ def test_what_is_not_in_force_is_warned_about(tmp_path):
     snapshot = compiled(
         LAB + "models:\n  m:\n    strategy: weighted\n    targets: [{to: lab/x, weight: 3}, groq/y]\n"
         "    fallbacks: [echo/z]\n    retry: {}\n"
-        "  n: {targets: [lab/x, groq/y]}\n  o: {targets: [lab/x]}\nserver: {admin: 0.0.0.0:4001}\n",
+        "  n: {targets: [lab/x, groq/y]}\n  o:\n    targets:\n    - {to: lab/x, weight: 3}\nserver: {admin: 0.0.0.0:4001}\n",
         tmp_path,
     )
     file = tmp_path / "t.yaml"
@@ -144,7 +146,8 @@ def test_what_is_not_in_force_is_warned_about(tmp_path):
         f"{file}:6: models.m.fallbacks: {later}",
         f"{file}:7: models.m.retry: {later}",
         f"{file}:8: models.n.targets: {later}",
-        f"{file}:10: server.admin: the admin listener asks for no sign-in in this version; keep it to this machine",
+        f"{file}:11: models.o.targets[0].weight: counts only with strategy: weighted",
+        f"{file}:12: server.admin: the admin listener asks for no sign-in in this version; keep it to this machine",
     }
     route = snapshot.route("m")
     assert route is not None

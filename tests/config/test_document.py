@@ -46,6 +46,17 @@ def test_json_with_tabs_is_read_too():
     assert parsed.value == {"a": {"b": ["1", "true", None, "é\t/"]}}
 
 
+def test_json_beyond_the_basic_plane():
+    """JSON writes an emoji as two escapes, which YAML refuses."""
+    value = {"😀": "a\\😀é", "b": "\\ud83d\\ude00"}
+    parsed, wrong = read(json.dumps(value, indent=1))
+    assert wrong == []
+    assert parsed.value == value
+    assert parsed.places["b",].line == 3
+    for text in ('a: "\\ud83d\\ude00"', "[" * 100_000 + "\\u"):
+        assert read(text)[1] != []
+
+
 @pytest.mark.parametrize(
     ("text", "line", "says"),
     [
@@ -57,6 +68,7 @@ def test_json_with_tabs_is_read_too():
         ("a: !x {b: 1}\n", 1, "a: YAML tags are not supported"),
         ("a: 1\n? [x]\n: 2\n", 2, "a name must be plain text"),
         ("a: &x {b: 1}\nc:\n  <<: *x\n", 3, "merge keys are not supported"),
+        ("a: 1\nb: {'x${A}': 1}\n", 2, "b.x${A}: a name is not filled in: write it out"),
         ("a: &x\n  - *x\n", 1, "a[0]: an alias to a value that contains it"),
         ("a: 1\n---\nb: 2\n", 2, "not valid YAML"),
         ("a: *nowhere\n", 1, "not valid YAML"),

@@ -76,6 +76,12 @@ def test_what_cannot_be_filled_in(text: str, says: str, tmp_path):
     assert says in wrong[0]
 
 
+def test_one_inside_another_is_told(tmp_path):
+    """Who nests them would read that a brace is missing which is there."""
+    _, wrong = fill("${EMPTY:-${A}}", tmp_path)
+    assert ["one inside another is not supported" in message for message in wrong] == [True]
+
+
 def test_long_values_are_kept_as_secrets(tmp_path):
     """A key put into the wrong field would be printed in the message about that field."""
     mistakes = Mistakes()

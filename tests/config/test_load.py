@@ -102,6 +102,15 @@ def test_environment_over_file_over_defaults(file: Path):
     assert (changed.log.format, changed.log.level) == ("json", "info")
 
 
+def test_what_is_not_in_force_need_not_be_there(file: Path):
+    """Who sets a key by a variable of ours would have to set another one, too."""
+    environ = {"LAPTOP_KEY": ENVIRON["LAPTOP_KEY"], "TRUNKLINE_PROVIDERS__OPENAI": "{api_key: sk-0123456789}"}
+    assert load(file, environ).providers["openai"].secrets == (b"sk-0123456789",)
+    found = refused(file, {"TRUNKLINE_PROVIDERS__OPENAI__API_KEY": "sk-0123456789"})
+    assert found.startswith(f"{file}:14: keys[0].secret: the environment variable LAPTOP_KEY is not set")
+    assert "\n" not in found
+
+
 def test_an_override_that_means_nothing_is_a_mistake(file: Path):
     """A misspelt variable would be ignored in silence."""
     found = refused(file, ENVIRON | {"TRUNKLINE_SERVER__LISTN": "x"})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trunkline.config.mistakes import LONGEST_MESSAGE, ConfigError, Mistakes, Place, dotted, mask
+from trunkline.config.mistakes import LONGEST_MESSAGE, MAX_MISTAKES, ConfigError, Mistakes, Place, dotted, mask
 
 
 def test_paths_as_people_write_them():
@@ -23,6 +23,16 @@ def test_the_list_is_printable_and_in_order():
     error = mistakes.error()
     assert isinstance(error, ConfigError)
     assert str(error) == "f: whole\nf:2: a[0]: one\nf:9: b: two"
+
+
+def test_it_gives_up_where_nearly_all_is_wrong():
+    """A file of another kind would fill the screen, and take for ever."""
+    mistakes = Mistakes()
+    for line in range(MAX_MISTAKES + 9):
+        mistakes.add(Place("f", line + 1), ("a", line), "wrong")
+    error = mistakes.error()
+    assert len(error.mistakes) == MAX_MISTAKES
+    assert str(error).splitlines()[-2:] == ["f:1000: a[999]: wrong", "… and so on: after 1000 mistakes no more were looked for"]
 
 
 def test_near_is_at_above_or_below():

@@ -77,6 +77,36 @@ def test_other_variables_are_left_alone():
     assert document.value == {}
 
 
+def test_what_is_put_over_the_file_is_not_in_it():
+    """A mistake in a variable would be reported at a line that is fine."""
+    document, _ = put({"TRUNKLINE_KEYS__0": "{name: b, hash: x}"})
+    assert document.place(("keys", 0, "name")) == Place("TRUNKLINE_KEYS__0", 0)
+    assert document.place(("keys",)) == Place("f", 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("TRUNKLINE_SERVER_LISTEN", "did you mean TRUNKLINE_SERVER__LISTEN?"),
+        ("TRUNKLINE_LOG_LEVEL", "did you mean TRUNKLINE_LOG__LEVEL?"),
+        ("TRUNKLINE_KEYS", "did you mean TRUNKLINE_KEYS__FIELD?"),
+    ],
+)
+def test_what_is_nearly_a_setting_is_a_mistake(name: str, says: str):
+    """An operator would believe that it is in force."""
+    _, wrong = put({name: "x"})
+    assert wrong == f"{name}: is no setting; {says}"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["KEY", "WIRE", "KILLS", "REQUIRE_ALL", "SERVICE_HOST", "SERVER_PORT", "SERVER_SERVICE_HOST", "SERVER_PORT_4000_TCP"],
+)
+def test_what_others_set_is_left_alone(name: str):
+    """A variable of a script, or of Kubernetes for a service named trunkline-server, would stop the start."""
+    assert put({f"TRUNKLINE_{name}": "x"})[1] == ""
+
+
 def test_a_file_that_is_no_mapping_is_left_to_its_own_mistake():
     """Two messages for one mistake, the second of them wrong."""
     document, wrong = put({"TRUNKLINE_SERVER__LISTEN": "b"}, "- a")

@@ -6,9 +6,11 @@ import base64
 from pathlib import Path
 
 import pytest
+import trustme
 
 from trunkline import __version__
 from trunkline.canon.wire import Deadlines
+from trunkline.config.mistakes import KeyPath, Mistakes, Place
 from trunkline.config.providers import Context, compile_provider, deadlines
 from trunkline.config.schema import ProviderSpec, Timeouts
 from trunkline.providers.provider import Provider
@@ -17,12 +19,19 @@ TAIL = f"User-Agent: trunkline/{__version__}\r\nAccept-Encoding: identity\r\nCon
 
 
 def made(name: str, written: dict, environ: dict[str, str] | None = None, base: Path = Path()):
+    mistakes = Mistakes()
     reported: list[str] = []
     warned: list[str] = []
+
+    def report(path: KeyPath, message: str) -> None:
+        if not mistakes.near(path):
+            mistakes.add(Place("f", 1), path, message)
+            reported.append(f"{'.'.join(map(str, path))}: {message}")
+
     context = Context(
         environ or {},
         base,
-        lambda path, message: reported.append(f"{'.'.join(map(str, path))}: {message}"),
+        report,
         lambda path, message: warned.append(f"{'.'.join(map(str, path))}: {message}"),
     )
     return compile_provider(name, ProviderSpec.model_validate(written), context), reported, warned
@@ -187,11 +196,31 @@ def test_what_cannot_be_called(name: str, written: dict, environ: dict[str, str]
 
 def test_files_are_relative_to_the_configuration(tmp_path):
     """A service started from another folder would not find its certificates."""
-    (tmp_path / "ca.pem").touch()
+    trustme.CA().cert_pem.write_to_path(tmp_path / "ca.pem")
     provider, reported, _ = made("openai", {"api_key": "k", "tls": {"ca": "ca.pem"}}, base=tmp_path)
     assert reported == []
     assert provider is not None
     assert provider.origin.tls.ca_file == str(tmp_path / "ca.pem")
+
+
+@pytest.mark.parametrize("tls", [{"ca": "junk.pem"}, {"cert": "junk.pem"}, {"cert": "one.pem", "key": "other.pem"}])
+def test_certificates_are_tried(tls: dict[str, str], tmp_path):
+    """`check` would call fine what fails at the first request."""
+    (tmp_path / "junk.pem").write_text("no certificate\n")
+    one, other = (trustme.CA().issue_cert("localhost") for _ in range(2))
+    one.private_key_and_cert_chain_pem.write_to_path(tmp_path / "one.pem")
+    other.private_key_pem.write_to_path(tmp_path / "other.pem")
+    _, reported, _ = made("openai", {"api_key": "k", "tls": tls}, base=tmp_path)
+    assert len(reported) == 1
+    assert reported[0].startswith("providers.openai.tls: these must be PEM files")
+    assert made("openai", {"api_key": "k", "tls": {"cert": "one.pem"}}, base=tmp_path)[1] == []
+
+
+def test_tls_that_is_never_spoken_is_warned_about(tmp_path):
+    """Who sets a CA believes that the connection is safe."""
+    trustme.CA().cert_pem.write_to_path(tmp_path / "ca.pem")
+    _, reported, warned = made("ollama", {"tls": {"ca": "ca.pem"}}, base=tmp_path)
+    assert (reported, warned) == ([], ["providers.ollama.tls: has no effect: the address is http://"])
 
 
 def test_unchecked_certificates_are_warned_about():

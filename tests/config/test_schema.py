@@ -38,6 +38,15 @@ def test_blank_sections_are_empty_ones():
     assert File.model_validate({"providers": {"openai": None}}).providers["openai"].headers == {}
 
 
+@pytest.mark.parametrize("name", list(File.model_fields))
+def test_editors_take_blank_sections_too(name: str):
+    """Editors would mark what `trunkline init` writes as wrong."""
+    schema = json_schema()["properties"][name]
+    if "$ref" in schema:
+        schema = json_schema()["$defs"][schema["$ref"].rpartition("/")[2]]
+    assert "null" in schema["type"]
+
+
 @pytest.mark.parametrize(
     "written",
     [

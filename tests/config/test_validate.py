@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from trunkline.config.document import parse
-from trunkline.config.mistakes import Mistakes
-from trunkline.config.validate import suggest, validate
+from trunkline.config.mistakes import MAX_MISTAKES, Mistakes
+from trunkline.config.validate import MAX_COMPARED, suggest, validate
 
 
 def check(text: str):
@@ -84,3 +86,12 @@ def test_suggestions():
     """A slip of the pen would have to be found by eye."""
     assert suggest("opnai", ["openai", "groq"]) == "; did you mean 'openai'?"
     assert suggest("zzz", ["openai"]) == ""
+    assert suggest("a1", [f"a{number}" for number in range(MAX_COMPARED + 1)]) == ""
+
+
+def test_a_file_that_is_all_wrong_is_refused_soon():
+    """A wrong file would hold up a start for minutes: what is asked for each mistake must not grow with the file."""
+    start = time.process_time()
+    found = check("server:\n" + "".join(f"  listn{number}: x\n" for number in range(5000)))[1]
+    assert len(found) == MAX_MISTAKES + 1
+    assert time.process_time() - start < 5

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -71,6 +73,7 @@ BAD = [
     *((values.api_key, bad) for bad in ("", "a b", "a\n", "é", None, "x" * 8193)),
     *((values.client_secret, bad) for bad in ("x" * 15, "x" * 513, "x" * 15 + " ", "é" * 16, None, "x" * 16 + "\n")),
     *((values.digest, bad) for bad in ("", "ab" * 32, "sha256:" + "ab" * 31, "sha256:" + "xy" * 32, "sha1:" + "ab" * 32, None)),
+    *((values.digest, "sha256:" + hashlib.sha256(word).hexdigest()) for word in (b"", b"\n", b"test", b"changeme\n")),
 ]  # fmt: skip
 
 

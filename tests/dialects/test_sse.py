@@ -83,7 +83,7 @@ def test_events_are_what_the_standard_makes_of_the_lines(body: bytes, cuts: list
         value = value[1:] if value[:1] == b" " else value
         if not line:
             if lines:
-                events.append((name.decode(), b"\n".join(lines)))
+                events.append((name.decode("utf-8", "replace"), b"\n".join(lines)))
             name, lines = b"", []
         elif field == b"data":
             lines.append(value)

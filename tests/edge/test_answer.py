@@ -136,7 +136,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("name", BROKEN)
 async def test_an_answer_cut_short_never_looks_whole(name: str) -> None:
-    """FAULTS B3: half an answer passed on as a whole one is worse than an error."""
+    """docs/faults.md B3: half an answer passed on as a whole one is worse than an error."""
     data, kind = BROKEN[name]
     assert (await refusal(data, ended=True) if data else await refusal(ended=True)).kind is kind
 
@@ -170,7 +170,7 @@ WRONG = {
 
 @pytest.mark.parametrize("name", WRONG)
 async def test_what_cannot_be_trusted_is_refused(name: str) -> None:
-    """FAULTS B12, B15: a framing two parsers read in two ways puts one tenant's bytes into another's answer."""
+    """docs/faults.md B12, B15: a framing two parsers read in two ways puts one tenant's bytes into another's answer."""
     error = await refusal(WRONG[name])
     assert (error.kind, error.status) == (Kind.UPSTREAM_PROTOCOL, 502)
 
@@ -226,7 +226,7 @@ async def test_an_empty_answer_marked_gzip_keeps_its_status() -> None:
 
 @pytest.mark.parametrize("extra", [b"x", b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nb", b"\x15\x03"])
 async def test_bytes_after_the_end_drop_the_connection(extra: bytes) -> None:
-    """They would be the next tenant's answer (FAULTS B9); this one stands."""
+    """They would be the next tenant's answer (docs/faults.md B9); this one stands."""
     carrier, answer = make()
     answer.feed(OK + b"Content-Length: 1\r\n\r\na" + extra)
     assert carrier.dropped == 1
@@ -273,7 +273,7 @@ async def test_an_exception_in_the_sink_ends_the_exchange(early: bool) -> None:
 
 
 async def test_cancelling_the_pump_drops_the_connection_at_once() -> None:
-    """FAULTS A1: a client that left is paid for until the provider's connection closes."""
+    """docs/faults.md A1: a client that left is paid for until the provider's connection closes."""
     carrier, answer = make()
     answer.feed(OK + b"Content-Length: 6\r\n\r\nab")
     pump = asyncio.ensure_future(answer.pump(lambda _: None))
@@ -330,7 +330,7 @@ async def test_pause_and_resume() -> None:
 
 
 async def test_deadlines() -> None:
-    """FAULTS B1, B2: which deadline counts when, and the words for each."""
+    """docs/faults.md B1, B2: which deadline counts when, and the words for each."""
     _, answer = make(first_byte=5, idle=2, total=100)
     start = answer.started
     assert answer.next_deadline() == start + 5

@@ -126,7 +126,7 @@ async def test_an_early_answer_does_not_keep_the_connection(rig: Any, wire: Any)
 
 
 async def test_a_reused_connection_that_died_is_tried_again_once(rig: Any, wire: Any, read_request: Any) -> None:
-    """FAULTS B8: the provider closed as we sent; nobody did anything wrong and nobody should notice."""
+    """docs/faults.md B8: the provider closed as we sent; nobody did anything wrong and nobody should notice."""
     asked: list[bytes] = []
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -236,7 +236,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"
     ],
 )
 async def test_deadlines(rig: Any, wire: Any, read_request: Any, pieces: Any, gap: Any, deadlines: Any, words: str) -> None:
-    """FAULTS B1, B2: each phase ends in time, says which it was, and closes the provider's connection."""
+    """docs/faults.md B1, B2: each phase ends in time, says which it was, and closes the provider's connection."""
     origin = await rig.provider(slow(read_request, *pieces, gap=gap))
     begun = rig.loop.time()
     error = await refused_by(rig, wire(origin, **deadlines))
@@ -271,7 +271,7 @@ async def test_idle_rests_while_we_do_not_read(rig: Any, wire: Any, read_request
 
 
 async def test_pausing_stops_the_provider(rig: Any, wire: Any, read_request: Any) -> None:
-    """FAULTS A4: what a slow client does not take stays with the provider, not with us."""
+    """docs/faults.md A4: what a slow client does not take stays with the provider, not with us."""
     written = 0
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -300,7 +300,7 @@ async def test_pausing_stops_the_provider(rig: Any, wire: Any, read_request: Any
 
 
 async def test_one_stuck_provider_does_not_hold_the_others(rig: Any, wire: Any, says: Any, read_request: Any) -> None:
-    """FAULTS B10: each origin has its own bound; who finds it full waits a second at most and is told when to come back."""
+    """docs/faults.md B10: each origin has its own bound; who finds it full waits briefly and is told when to come back."""
     stuck = structs.replace(await rig.provider(slow(read_request, gap=0)), max_connections=3, max_waiting=2, pool_wait=0.2)
     good = await rig.provider(says(OK))
     tasks = [asyncio.ensure_future(rig.client.send(wire(stuck))) for _ in range(10)]
@@ -328,7 +328,7 @@ async def test_a_waiting_request_gets_the_connection_that_comes_free(rig: Any, w
 
 
 async def test_an_answer_over_its_bound_is_refused(rig: Any, wire: Any, says: Any) -> None:
-    """FAULTS B12: an endless answer ends."""
+    """docs/faults.md B12: an endless answer ends."""
     origin = await rig.provider(says(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 300_000))
     error = await refused_by(rig, wire(origin, limit=200_000))
     assert error.kind is Kind.UPSTREAM_PROTOCOL
@@ -370,7 +370,7 @@ async def test_close_lets_go_of_idle_connections_only(rig: Any, wire: Any, read_
 
 
 async def test_cancelled_at_any_point_nobody_gets_anothers_answer(rig: Any, wire: Any, read_request: Any) -> None:
-    """FAULTS B9: each answer carries its own request's nonce, after 400 seeded cancellations at every stage of an exchange."""
+    """docs/faults.md B9: each answer carries its own request's nonce, after 400 seeded cancellations at every stage."""
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         dice = random.Random(rig.accepted)

@@ -83,7 +83,7 @@ REFUSED = [
 
 @pytest.mark.parametrize("data", REFUSED)
 def test_what_two_parsers_could_read_in_two_ways_is_refused(data: bytes) -> None:
-    """Each of these hides a second request from one of two servers in a row (FAULTS S1); whole or byte by byte."""
+    """Each of these hides a second request from one of two servers in a row (docs/faults.md S1); whole or byte by byte."""
     for pieces in ([data], [data[i : i + 1] for i in range(len(data))]):
         with pytest.raises(FramingError):
             decode(pieces)

@@ -14,7 +14,7 @@ def test_every_bound_is_set_by_default() -> None:
 
 
 def test_the_promised_defaults() -> None:
-    """FAULTS A5 and A4 promise operators 10 s for a head and 60 s for a stalled reader."""
+    """docs/faults.md A5 and A4 promise operators 10 s for a head and 60 s for a stalled reader."""
     limits = ServerLimits()
     assert (limits.header_timeout, limits.body_grace, limits.stall_timeout) == (10.0, 10.0, 60.0)
     assert limits.body_min_rate == 1024

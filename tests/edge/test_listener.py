@@ -75,7 +75,7 @@ async def test_nodelay_is_set(rig: Any) -> None:
 
 
 async def test_at_the_bound_accepting_pauses_and_goes_on(rig: Any) -> None:
-    """FAULTS A11: a flood waits in the kernel's queue; whoever leaves makes room for the next."""
+    """docs/faults.md A11: a flood waits in the kernel's queue; whoever leaves makes room for the next."""
     listener = rig.serve(max_connections=3)
     peers = [await rig.peer(listener) for _ in range(5)]
     for peer in peers:
@@ -135,7 +135,7 @@ async def test_who_leaves_before_he_is_served_is_not_counted(rig: Any) -> None:
     ("soft", "wanted", "bound"), [(1024, 10_000, 480), (1024, 100, 100), (20, 100, 1), (resource.RLIM_INFINITY, 10_000, 10_000)]
 )
 def test_a_flood_leaves_descriptors_for_the_rest(monkeypatch: pytest.MonkeyPatch, soft: int, wanted: int, bound: int) -> None:
-    """Providers, the ledger and the operator's own listener need some when all clients are there (FAULTS A11)."""
+    """Providers, the ledger and the operator's own listener need some when all clients are there (docs/faults.md A11)."""
     monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, soft))
     assert room(wanted) == bound
 
@@ -145,7 +145,7 @@ def _highest_descriptor() -> int:
 
 
 async def test_out_of_descriptors_it_rests_and_recovers(rig: Any) -> None:
-    """FAULTS A11, E7: no spin at 100 % CPU, no dead listener afterwards; open connections go on."""
+    """docs/faults.md A11, E7: no spin at 100 % CPU, no dead listener afterwards; open connections go on."""
     listener = rig.serve()
     before = await rig.peer(listener)
     assert (await before.ask(GET)).status == 200

@@ -59,7 +59,7 @@ async def test_one_that_closed_while_idle_is_not_given_out() -> None:
 
 
 async def test_never_more_than_the_bound() -> None:
-    """FAULTS B10: a provider's limit on connections is its own; the rest waits, in order."""
+    """docs/faults.md B10: a provider's limit on connections is its own; the rest waits, in order."""
     pool = make()
     held = [await pool.fresh(), await pool.fresh()]
     one, two = asyncio.ensure_future(pool.fresh()), asyncio.ensure_future(pool.fresh())

@@ -170,7 +170,7 @@ def test_abort_cuts() -> None:
 
 @pytest.mark.parametrize("probes", range(12))
 def test_probes_change_nothing_in_a_whole_answer(probes: int) -> None:
-    """A client that half-closed gets the same bytes as any other (FAULTS A3), however long it waited."""
+    """A client that half-closed gets the same bytes as any other (docs/faults.md A3), however long it waited."""
     line, reply = make()
     for _ in range(probes):
         reply.probe()

@@ -172,7 +172,7 @@ BAD = {
 
 @pytest.mark.parametrize("name", BAD)
 def test_what_two_parsers_could_read_in_two_ways_is_refused(name: str) -> None:
-    """FAULTS S1: a proxy in front of us must never see other requests than we do."""
+    """docs/faults.md S1: a proxy in front of us must never see other requests than we do."""
     with pytest.raises(GatewayError) as refused:
         parse(BAD[name])
     assert (refused.value.status, refused.value.code) == (400, "bad_http")
@@ -187,7 +187,7 @@ def test_what_two_parsers_could_read_in_two_ways_is_refused(name: str) -> None:
     ],
 )
 def test_bounds(head: bytes, status: int) -> None:
-    """A head may not grow without end (FAULTS A7), however it arrives."""
+    """A head may not grow without end (docs/faults.md A7), however it arrives."""
     for pieces in ([head], [head[i : i + 7] for i in range(0, len(head), 7)]):
         with pytest.raises(GatewayError) as refused:
             parse(*pieces)

@@ -95,7 +95,7 @@ async def test_a_head_in_single_bytes_with_empty_lines_before(rig: Any) -> None:
 
 @pytest.mark.parametrize("seconds", [0.0, 0.05])
 async def test_pipelined_requests_are_answered_in_order(rig: Any, seconds: float) -> None:
-    """FAULTS A10: also where the first takes its time and the second would be quick."""
+    """docs/faults.md A10: also where the first takes its time and the second would be quick."""
     slow = later(rig, seconds)
 
     def handle(request: Any, reply: Any) -> Any:
@@ -142,7 +142,7 @@ async def test_much_pipelined_behind_a_slow_request_is_not_read(rig: Any) -> Non
 
 
 async def test_a_pipelined_request_is_refused_on_its_own(rig: Any) -> None:
-    """FAULTS A10: the first one's key must not serve the second; a refusal at the head keeps the order and the connection."""
+    """docs/faults.md A10: the first one's key must not serve the second; a refusal at the head keeps order and connection."""
     peer = await rig.peer(rig.serve(later(rig, 0.05)))
     await peer.send(post(b"1") + post(b"2", path=b"/refuse") + post(b"3"))
     assert [(await peer.answer()).status for _ in range(3)] == [200, 401, 200]
@@ -220,7 +220,7 @@ async def test_expect_with_its_body_needs_no_answer(rig: Any) -> None:
     ],
 )
 async def test_refused_before_the_body(rig: Any, head: bytes, status: int) -> None:
-    """FAULTS A6: no 100, no reading of 10 GB, and the connection ends: what follows is body, not a request."""
+    """docs/faults.md A6: no 100, no reading of 10 GB, and the connection ends: what follows is body, not a request."""
     peer = await rig.peer(rig.serve())
     got = await peer.ask(head)
     assert (got.status, got.headers["connection"], rig.app.seen) == (status, "close", [])
@@ -269,7 +269,7 @@ async def test_a_client_in_the_middle_of_its_body_can_read_why(rig: Any) -> None
     ],
 )
 async def test_bad_http_is_refused_and_the_connection_ends(rig: Any, data: bytes) -> None:
-    """FAULTS S1: 400 and close; what follows is never taken for a request."""
+    """docs/faults.md S1: 400 and close; what follows is never taken for a request."""
     peer = await rig.peer(rig.serve())
     got = await peer.ask(data)
     assert (got.status, got.headers["connection"]) == (400, "close")
@@ -286,7 +286,7 @@ async def test_bad_http_is_refused_and_the_connection_ends(rig: Any, data: bytes
     ],
 )
 async def test_heads_that_are_too_long(rig: Any, data: bytes, status: int) -> None:
-    """FAULTS A7, and the client can read it."""
+    """docs/faults.md A7, and the client can read it."""
     peer = await rig.peer(rig.serve())
     got = await peer.ask(data)
     assert (got.status, got.headers["connection"]) == (status, "close")
@@ -335,7 +335,7 @@ async def drip(peer: Any, data: bytes, gap: float) -> None:
 
 
 async def test_a_slow_head_is_given_up_in_all(rig: Any) -> None:
-    """FAULTS A5: a byte now and then buys no time."""
+    """docs/faults.md A5: a byte now and then buys no time."""
     peer = await rig.peer(rig.serve(header_timeout=0.3))
     begun = rig.loop.time()
     dripping = asyncio.ensure_future(drip(peer, GET * 10, 0.02))
@@ -374,7 +374,7 @@ async def test_the_time_for_a_second_head_starts_with_its_first_byte(rig: Any) -
     "head", [post(b"", b"Content-Length: 100000", length=False), post(b"", CHUNKED, length=False) + b"f000\r\n"]
 )
 async def test_a_slow_body_is_given_up(rig: Any, head: bytes) -> None:
-    """FAULTS A5: announcing a large chunk is not sending it."""
+    """docs/faults.md A5: announcing a large chunk is not sending it."""
     peer = await rig.peer(rig.serve(body_grace=0.3, body_min_rate=1000.0))
     await peer.send(head)
     begun = rig.loop.time()
@@ -419,7 +419,7 @@ def streaming(pieces: int, gap: float) -> Any:
 
 @pytest.mark.parametrize("gap", [0.0, 0.03, 0.15])
 async def test_half_closed_gets_its_whole_answer(rig: Any, gap: float) -> None:
-    """FAULTS A3: legal, and what `nc -N` and some Go clients do; the same bytes as for any other client."""
+    """docs/faults.md A3: legal, and what `nc -N` and some Go clients do; the same bytes as for any other client."""
     pieces = 8
     listener = rig.serve(streaming(pieces, gap))
     ordinary, half = await rig.peer(listener), await rig.peer(listener)
@@ -483,7 +483,7 @@ async def test_half_closed_while_a_large_answer_leaves(rig: Any) -> None:
 @pytest.mark.parametrize("reset", [False, True])
 @pytest.mark.parametrize("started", [False, True])
 async def test_a_client_that_left_is_noticed_at_once(rig: Any, started: bool, reset: bool) -> None:
-    """FAULTS A1, A2: within 250 ms while nothing is being sent: the provider is paid by the token."""
+    """docs/faults.md A1, A2: within 250 ms while nothing is being sent: the provider is paid by the token."""
     held = Held()
     peer = await rig.peer(rig.serve(held))
     await peer.send(GET)
@@ -551,7 +551,7 @@ class Source:
 
 
 async def test_a_slow_reader_pauses_the_provider(rig: Any) -> None:
-    """FAULTS A4: 50 MB for a client that does not read stay with the provider; when it reads, it gets all of them."""
+    """docs/faults.md A4: 50 MB for a client that does not read stay with the provider; when it reads, it gets all of them."""
     source = Source(5_000)
     peer = await rig.peer(rig.serve(source.answer))
     await peer.send(GET)
@@ -710,7 +710,7 @@ async def test_an_app_that_cannot_refuse_ends_the_connection(rig: Any) -> None:
 
 
 async def test_drain(rig: Any) -> None:
-    """FAULTS E1: idle connections close, busy ones finish and say close, half a request is still served."""
+    """docs/faults.md E1: idle connections close, busy ones finish and say close, half a request is still served."""
     held = Held()
     listener = rig.serve(held)
     idle, busy, halfway = [await rig.peer(listener) for _ in range(3)]

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import os
 import re
 import ssl
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat, load_pem_private_key
 from msgspec import structs
 
 from trunkline.canon.errors import GatewayError, Kind
@@ -60,7 +64,7 @@ async def test_a_provider_whose_authority_is_configured(rig: Any, says: Any, wir
 
 
 async def test_a_stranger_is_refused_by_default(rig: Any, says: Any, wire: Any, authority: Authority) -> None:
-    """FAULTS B14: verification is never silently off; the words say what to look at and name no host."""
+    """docs/faults.md B14: verification is never silently off; the words say what to look at and name no host."""
     with pytest.raises(GatewayError) as refused:
         await ask(rig, says, wire, authority.context("127.0.0.1"), TlsSettings())
     assert (refused.value.kind, refused.value.retryable) == (Kind.UPSTREAM_TLS, False)
@@ -139,6 +143,18 @@ def test_contexts_are_made_once() -> None:
     assert client_context(TlsSettings()) is client_context(TlsSettings())
     assert client_context(TlsSettings()).verify_mode is ssl.CERT_REQUIRED
     assert client_context(TlsSettings()).check_hostname
+
+
+def test_a_key_with_a_password_is_refused_and_not_asked_for(authority: Authority) -> None:
+    """OpenSSL would ask at the terminal, and a service or a check would wait for ever."""
+    key = load_pem_private_key(Path(authority.key_file).read_bytes(), None)
+    closed = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"word"))
+    Path(authority.key_file).write_bytes(closed)
+    program = f"from trunkline.edge.tls import server_context; server_context({authority.cert_file!r}, {authority.key_file!r})"
+    words, env = [sys.executable, "-c", program], {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(words, env=env, stdin=subprocess.DEVNULL, capture_output=True, start_new_session=True, check=False)
+    assert b"SSLError" in done.stderr
+    assert b"pass phrase" not in done.stderr
 
 
 async def test_our_listener_speaks_tls(rig: Any, authority: Authority) -> None:

@@ -149,7 +149,7 @@ class Gateway:
 
     def launch(self) -> subprocess.Popen[bytes]:
         """Start without waiting."""
-        self.data.mkdir(exist_ok=True)
+        self.data.mkdir(mode=0o700, exist_ok=True)
         self.stdout, self.stderr, self.deaf = [], [], False
         command = [*self._wrap, *self.command(*self.serve_words())]
         self.process = subprocess.Popen(

@@ -6,6 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -85,6 +86,13 @@ def test_settled_reads_without_changing(tmp_path):
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     assert settlements(tmp_path) == [settled(n) for n in range(6)] + [settled(0)]
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_settled_is_not_short_in_silence(tmp_path):
+    """A segment that cannot be read holds costs; a sum without them would look like the whole."""
+    segment_path(tmp_path, 1).mkdir()
+    with pytest.raises(IsADirectoryError):
+        settlements(tmp_path)
 
 
 def test_settled_passes_over_a_segment_that_went_away(tmp_path):

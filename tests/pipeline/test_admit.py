@@ -53,9 +53,18 @@ def test_refused_before_it_is_accepted(inside: Inside, fields: dict[str, object]
 def test_a_model_not_allowed_is_403(inside: Inside, model: str) -> None:
     """A narrow key must learn neither that a model exists nor that it does not."""
     exchange, _ = by_hand(inside, model=model)
-    exchange.principal = Principal("narrow", b"", frozenset(["m"]))
+    exchange.principal = Principal("narrow", exchange.principal.digest, frozenset(["m"]))
     error = raised(admit, exchange, inside.parts)
     assert (error.kind, error.code) == (Kind.FORBIDDEN, "model_not_allowed")
+    assert inside.books.opened == []
+
+
+def test_a_key_revoked_while_the_body_came_is_401(inside: Inside) -> None:
+    """A body may take hours to arrive; a key that was valid at its head must not be honoured at its end."""
+    exchange, _ = by_hand(inside)
+    exchange.principal = Principal("revoked", b"gone")
+    error = raised(admit, exchange, inside.parts)
+    assert (error.kind, error.code) == (Kind.UNAUTHENTICATED, "invalid_api_key")
     assert inside.books.opened == []
 
 

@@ -12,7 +12,7 @@ from pipeline.inside import Inside
 from trunkline.canon.errors import GatewayError, Kind, Upstream
 from trunkline.pipeline.admit import admit
 from trunkline.pipeline.exchange import Exchange
-from trunkline.pipeline.refuse import refuse, retry_after
+from trunkline.pipeline.refuse import refuse
 
 SECRET = PROVIDER_KEY.encode()
 
@@ -23,31 +23,6 @@ def admitted(inside: Inside) -> tuple[Exchange, object]:
     admit(exchange, inside.parts)
     inside.books.opened.clear()
     return exchange, line
-
-
-@pytest.mark.parametrize(
-    ("error", "line"),
-    [
-        (GatewayError(Kind.OVERLOADED, ""), b""),
-        (GatewayError(Kind.OVERLOADED, "", retry_after=5.0), b"retry-after: 5\r\n"),
-        (GatewayError(Kind.OVERLOADED, "", retry_after=1.2), b"retry-after: 2\r\n"),
-        (GatewayError(Kind.OVERLOADED, "", retry_after=0.0), b"retry-after: 1\r\n"),
-        (GatewayError(Kind.UPSTREAM_FAILED, "", upstream=Upstream(429, b"")), b""),
-        (GatewayError(Kind.UPSTREAM_FAILED, "", upstream=Upstream(429, b"", retry_after="7")), b"retry-after: 7\r\n"),
-        (
-            GatewayError(Kind.UPSTREAM_FAILED, "", upstream=Upstream(429, b"", retry_after="Fri, 31 Dec 1999 23:59:59 GMT")),
-            b"retry-after: Fri, 31 Dec 1999 23:59:59 GMT\r\n",
-        ),
-        (
-            GatewayError(Kind.UPSTREAM_FAILED, "", retry_after=3, upstream=Upstream(429, b"", retry_after="9")),
-            b"retry-after: 9\r\n",
-        ),
-        (GatewayError(Kind.UPSTREAM_FAILED, "", upstream=Upstream(429, b"", retry_after="9 é")), b"retry-after: 9 ?\r\n"),
-    ],
-)
-def test_when_to_try_again(error: GatewayError, line: bytes) -> None:
-    """Too early a retry is refused again: the provider's own word counts, ours is rounded up, and never zero."""
-    assert retry_after(error) == line
 
 
 @pytest.mark.parametrize("offset", range(150, 205, 6))

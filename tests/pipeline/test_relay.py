@@ -243,3 +243,51 @@ def test_http_1_0(inside: Inside) -> None:
         sent = wire.rest()
     assert b"transfer-encoding" not in sent
     assert sent.endswith(DONE)
+
+
+def test_an_error_as_the_last_event_without_its_blank_line_is_scrubbed(inside: Inside, upstream: Upstream) -> None:
+    """The rest at the end goes out by the same gate as everything else: no credential passes it."""
+    upstream.then(answer(FIRST, ERROR.rstrip(b"\n")))
+    stream = inside.chat(stream=True).body
+    assert PROVIDER_KEY.encode() not in stream
+    assert b"overloaded, ***" in stream
+
+
+def test_one_choice_that_finished_does_not_finish_the_other(inside: Inside, upstream: Upstream) -> None:
+    """With n=2 a provider that dies after the first choice's end must not look like a clean end."""
+    both = event({"choices": [{"index": at, "delta": {"content": "x"}, "finish_reason": None} for at in (0, 1)]})
+    upstream.then(answer(both, LAST))
+    assert b'"error"' in inside.chat(stream=True).body
+    assert inside.last().outcome == "upstream_broken"
+
+
+def test_after_the_end_mark_nothing_is_added(inside: Inside, upstream: Upstream) -> None:
+    """A provider that says [DONE] and keeps the line open is late with nothing the client waits for."""
+    upstream.then([head(200, STREAM_HEADERS), chunk(FIRST), chunk(LAST), chunk(DONE), Hold()])
+    assert inside.chat(stream=True).body.rstrip().endswith(b"[DONE]")
+    assert inside.last().outcome == "ok"
+
+
+def test_an_error_after_half_an_event_stands_alone(inside: Inside, upstream: Upstream) -> None:
+    """An event too long to be held goes out as it comes; the error that ends it must still be an event of its own."""
+    upstream.then([head(200, STREAM_HEADERS), chunk(FIRST), chunk(b"data: " + b"x" * 300_000), Close()])
+    last = inside.chat(stream=True).body.rstrip().rpartition(b"\n\n")[2]
+    assert "error" in json.loads(last.removeprefix(b"data: "))
+
+
+def test_a_whole_answer_without_usage_is_estimated(inside: Inside, upstream: Upstream) -> None:
+    """Tokens that nobody reported were still spent; the ledger says so, and says that it guesses."""
+    body = {"choices": [{"message": {"content": "x" * 400}, "finish_reason": "stop"}]}
+    upstream.then([whole(200, json.dumps(body).encode())])
+    inside.chat()
+    settled = inside.last()
+    assert (settled.usage.basis, settled.outcome) == ("estimated", "ok")
+    assert 90 <= settled.usage.output <= 120
+    assert settled.usage.input > 0
+
+
+def test_a_hang_before_the_answer_is_estimated(inside: Inside, upstream: Upstream) -> None:
+    """We hung up on a provider that was working, and will be charged for the prompt."""
+    upstream.then([Hold()])
+    assert inside.chat().status == 504
+    assert inside.last().usage.basis == "estimated"

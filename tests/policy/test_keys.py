@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trunkline.policy.keys import KEY_PREFIX, MAX_KEY_BYTES, KeyRing, Principal, refuse
+from trunkline.policy.keys import MAX_KEY_BYTES, KeyRing, Principal, invalid, not_allowed
 
 
 def principal(key: bytes, name: str = "one", models: frozenset[str] | None = None) -> Principal:
@@ -53,12 +53,18 @@ def test_unknown_keys_are_nobody(key: bytes) -> None:
 
 def test_the_longest_key_is_still_read() -> None:
     """Keys that people choose themselves in the file may be long."""
-    key = KEY_PREFIX.encode() + b"a" * (MAX_KEY_BYTES - len(KEY_PREFIX))
+    key = b"a" * MAX_KEY_BYTES
     ring = KeyRing([principal(key, "long")])
     found = ring.find(key)
     assert found is not None
     assert found.name == "long"
-    assert len(ring) == 1
+
+
+def test_of_two_with_one_key_the_later_counts() -> None:
+    """Who assembles the ring decides by the order whose rights hold."""
+    found = KeyRing([principal(b"tl-good", "store"), principal(b"tl-good", "file")]).find(b"tl-good")
+    assert found is not None
+    assert found.name == "file"
 
 
 def test_a_damaged_ring_opens_nothing() -> None:
@@ -79,7 +85,21 @@ def test_a_ring_knows_its_keys_and_no_other(keys: set[bytes], asked: bytes) -> N
 
 def test_the_refusal_names_the_model_shortly() -> None:
     """A developer must see which model was meant; a hostile name must not fill the log or break its line."""
-    error = refuse("a\nb" * 200)
+    error = not_allowed("a\nb" * 200)
     assert (error.status, error.code, error.param) == (403, "model_not_allowed", "model")
     assert "\n" not in error.message
     assert len(error.message) < 500
+
+
+def test_a_ring_knows_whether_a_principal_is_still_in_force() -> None:
+    """Asked again when a body is in: a key revoked meanwhile must not be honoured."""
+    held, gone = Principal("held", b"a" * 32), Principal("gone", b"b" * 32)
+    ring = KeyRing([held])
+    assert ring.holds(held)
+    assert not ring.holds(gone)
+
+
+def test_the_401_is_constant() -> None:
+    """It says nothing of the key it refuses."""
+    error = invalid()
+    assert (error.status, error.code, error.message) == (401, "invalid_api_key", "The API key is not valid.")

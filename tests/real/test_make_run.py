@@ -136,6 +136,12 @@ def test_a_second_start_keeps_the_key(bare: Bare) -> None:
     assert KEY.findall(bare.banner()) == []
     assert "trunkline keys create" in bare.banner()
     assert status(bare, key) == 200
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+    command = bare.banner().partition("Try:")[2].partition("Another key")[0].strip()
+    environment = {"PATH": os.environ["PATH"], "TRUNKLINE_KEY": key}
+    done = subprocess.run(["sh", "-c", command], env=environment, capture_output=True, timeout=20, check=True)
+    assert json.loads(done.stdout)["choices"][0]["message"]["content"] == "Hello!"
 
 
 def test_the_banners_own_example_works(bare: Bare) -> None:

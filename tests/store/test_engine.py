@@ -9,17 +9,27 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
 from records import settled
 from trunkline.ledger.record import row
 from trunkline.store import engine as module
-from trunkline.store import keys, usage
+from trunkline.store import keys, migrations, usage
 from trunkline.store.engine import open_store
 from trunkline.store.errors import StoreError
 from trunkline.store.place import DATABASE
 
+NEXT = """
+from alembic import op
+import sqlalchemy as sa
+revision = "next"
+down_revision = "0001"
+def upgrade():
+    op.create_table("made_by_next", sa.Column("x", sa.Integer))
+"""
+"""A revision after the newest."""
 ENV = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 
 
@@ -121,8 +131,45 @@ def test_a_missing_file_beside_its_log_is_refused(filled):
     """Someone moved the database and forgot the log: the log belongs to it, and a new database would eat it."""
     (filled / DATABASE).unlink()
     (filled / f"{DATABASE}-wal").write_bytes(b"x")
-    with pytest.raises(StoreError, match="write-ahead log"):
+    (filled / "store.lock").unlink()
+    with pytest.raises(StoreError, match="-wal shows"):
         open_store(filled)
+
+
+@pytest.mark.parametrize("create", [True, False])
+def test_a_lost_database_is_not_begun_anew(filled, create):
+    """An empty store would print a new first key, and keys and accounts would be gone in silence."""
+    (filled / DATABASE).unlink()
+    with pytest.raises(StoreError, match=r"damaged.*store\.lock shows.*begin anew.*backup"):
+        open_store(filled, create=create)
+    assert not (filled / DATABASE).exists()
+    (filled / "store.lock").unlink()
+    assert _counts(filled) == (0, 0)
+
+
+def test_a_first_start_that_ended_early_is_no_loss(tmp_path):
+    """Killed before the database was made: the next start makes it."""
+    (tmp_path / "store.lock").touch()
+    assert _counts(tmp_path) == (0, 0)
+
+
+def test_who_only_looks_makes_nothing(tmp_path):
+    """`trunkline usage --data /tmp` is a slip; it must leave no trace there."""
+    for place in (tmp_path / "empty", tmp_path / "absent"):
+        if place.name == "empty":
+            place.mkdir(mode=0o755)
+        with pytest.raises(StoreError, match="No gateway has used"):
+            open_store(place, create=False)
+    assert list((tmp_path / "empty").iterdir()) == []
+    assert (tmp_path / "empty").stat().st_mode & 0o777 == 0o755
+    assert not (tmp_path / "absent").exists()
+
+
+def test_who_only_looks_sees_what_is_there(filled):
+    """Looking opens the same store."""
+    store = open_store(filled, create=False)
+    assert len(keys.live(store)[1]) == 3
+    store.close()
 
 
 def test_an_interrupted_making_is_made_again(tmp_path):
@@ -164,6 +211,9 @@ def test_a_foreign_database_is_refused(tmp_path, filled):
     with pytest.raises(StoreError, match="not one of Trunkline"):
         open_store(tmp_path / "other")
     assert (tmp_path / "other" / DATABASE).read_bytes() == before
+    _edit(filled, "DELETE FROM alembic_version")
+    with pytest.raises(StoreError, match="not one of Trunkline"):
+        open_store(filled)
     _edit(filled, "DROP TABLE alembic_version")
     with pytest.raises(StoreError, match="not one of Trunkline"):
         open_store(filled)
@@ -206,34 +256,23 @@ def test_a_full_disk_at_the_first_start_is_told(tmp_path):
     assert not (tmp_path / DATABASE).exists()
 
 
-def test_an_address_elsewhere_is_used(tmp_path):
-    """The same tables and queries, wherever they are."""
-    store = open_store(tmp_path, f"sqlite:///{tmp_path / 'elsewhere.db'}")
-    usage.insert(store, [row(settled(1))])
-    store.close()
-    store = open_store(tmp_path, f"sqlite:///{tmp_path / 'elsewhere.db'}")
-    assert len(list(usage.export(store, None, None))) == 1
-    store.close()
-    assert not (tmp_path / DATABASE).exists()
-    with pytest.raises(StoreError, match="cannot be used"):
-        open_store(tmp_path, "nonsense")
-
-
 @pytest.mark.parametrize("old", [False, True])
 def test_four_processes_at_once_end_with_one_good_store(tmp_path, old):
     """A supervisor that starts four at once: one makes or migrates the store, the others wait, none fails."""
     if old:
         open_store(tmp_path).close()
-        tables = ("usage", "keys", "meta", "alembic_version")
-        _edit(tmp_path, *(f"DROP TABLE {table}" for table in tables))
-        _edit(tmp_path, "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)")
+        newer = shutil.copytree(Path(migrations.__file__).parent, tmp_path / "migrations")
+        (newer / "versions" / "next.py").write_text(NEXT)
     script = """
         import sys
         from pathlib import Path
-        from trunkline.store import keys
-        from trunkline.store.engine import open_store
+        from trunkline.store import engine, keys, migrations
+        data = Path(sys.argv[1])
+        if (data / "migrations").exists():
+            migrations.__file__ = str(data / "migrations" / "__init__.py")
+            engine.REVISIONS += ("next",)
         sys.stdin.readline()
-        store = open_store(Path(sys.argv[1]))
+        store = engine.open_store(data)
         keys.create(store, sys.argv[2], None, 1)
         store.close()
     """
@@ -249,6 +288,8 @@ def test_four_processes_at_once_end_with_one_good_store(tmp_path, old):
     for child in children:
         child.communicate()
     assert [child.returncode for child in children] == [0] * 4
+    if old:
+        _edit(tmp_path, "DROP TABLE made_by_next", "UPDATE alembic_version SET version_num = '0001'")
     store = open_store(tmp_path)
     generation, found = keys.live(store)
     store.close()

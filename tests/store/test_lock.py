@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import resource
+import signal
 import subprocess
 import sys
 import textwrap
@@ -117,6 +119,53 @@ def test_a_starting_gateway_is_waited_for_and_not_signalled(tmp_path, gateway):
     _go_on(gateway)
     waiting.join()
     assert told == [True]
+
+
+def test_the_acknowledgement_of_an_earlier_life_is_gone(tmp_path):
+    """In a container every process has the same id: a restarted gateway would be signalled, and ended, before it listens."""
+    acknowledge(tmp_path, 1)
+    lock = DataLock.acquire(tmp_path)
+    heard = []
+    before = signal.signal(signal.SIGHUP, lambda *_: heard.append(1))
+    assert not notify(tmp_path, 2, seconds=0.05)
+    signal.signal(signal.SIGHUP, before)
+    lock.release()
+    assert heard == []
+    assert not (tmp_path / "keys.loaded").exists()
+
+
+def test_the_acknowledgement_is_its_owners(tmp_path):
+    """In a directory that others may look into, too."""
+    before = os.umask(0)
+    acknowledge(tmp_path, 1)
+    os.umask(before)
+    assert (tmp_path / "keys.loaded").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_gateway_of_another_user_is_waited_for(tmp_path, gateway, monkeypatch):
+    """It may not be signalled; the operator gets words, and no traceback."""
+    _go_on(gateway)
+    assert gateway.stdout.readline() == "ready\n"
+
+    def kill(process, number):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "kill", kill)
+    assert not notify(tmp_path, 10, seconds=0.05)
+
+
+def test_a_lock_on_a_full_disk_is_a_lock(tmp_path):
+    """No room for a process id is no reason not to serve; who looks sees that somebody is there, and signals nobody."""
+    acknowledge(tmp_path, 1)
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limit[1]))
+    try:
+        lock = DataLock.acquire(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert holder(tmp_path) == 0
+    assert not notify(tmp_path, 2, seconds=0.02)
+    lock.release()
 
 
 def test_a_gateway_that_does_not_listen_is_told_of(tmp_path, gateway):

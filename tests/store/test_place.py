@@ -7,7 +7,7 @@ from pathlib import Path
 import platformdirs
 import pytest
 
-from trunkline.store.place import data_dir, make_private
+from trunkline.store.place import data_dir, is_private, make_private
 
 
 @pytest.mark.parametrize(
@@ -25,9 +25,17 @@ def test_the_argument_wins_then_the_environment(argument, environ, expected):
     assert data_dir(argument, environ) == expected
 
 
-def test_the_directory_is_for_its_owner_only(tmp_path):
-    """Accounts and key digests are nobody else's business, even where the directory was there before."""
+def test_what_we_make_is_for_its_owner_only(tmp_path):
+    """Accounts and key digests are nobody else's business."""
     make_private(tmp_path / "a" / "b")
-    (tmp_path / "open").mkdir(mode=0o755)
+    assert (tmp_path / "a" / "b").stat().st_mode & 0o777 == 0o700
+    assert is_private(tmp_path / "a" / "b")
+
+
+def test_what_is_there_is_left_as_it_is(tmp_path):
+    """`--data /tmp`, once, as root, would lock everybody out of it."""
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o1777)
     make_private(tmp_path / "open")
-    assert [place.stat().st_mode & 0o777 for place in (tmp_path / "a" / "b", tmp_path / "open")] == [0o700, 0o700]
+    assert (tmp_path / "open").stat().st_mode & 0o7777 == 0o1777
+    assert not is_private(tmp_path / "open")

@@ -7,7 +7,6 @@ import sqlite3
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy.dialects import postgresql
 
 from records import START_NS, opened, settled
 from trunkline.canon.usage import Usage
@@ -40,14 +39,6 @@ def test_inserting_twice_changes_nothing(store):
     assert _ids(rows) == [0, 1, 2, 3, 4]
     assert rows[0] == row(settled(0))
     assert rows[4] == row(settled(4, cost_nano=999_999))
-
-
-def test_the_same_is_said_to_postgresql():
-    """PostgreSQL takes values by name, and passes over what it has."""
-    statement, names = usage._insertion(postgresql.dialect())
-    assert statement.endswith("ON CONFLICT (id) DO NOTHING")
-    assert names is None
-    assert "%(input_tokens)s" in statement
 
 
 def test_numbers_beyond_the_column_are_cut_not_refused(store):
@@ -83,6 +74,20 @@ def test_totals_by_each_of_the_four(store):
     assert told("provider") == [("p1", 3, 0, 13), ("p2", 1, 1, 0)]
     (first, *_) = usage.totals(store, "model", None, None)
     assert (first.input_tokens, first.cache_read_tokens, first.output_tokens) == (30, 12, 60)
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_what_used_nothing_is_not_unpriced(store, stored):
+    """A provider that was down would fill the totals with requests of unknown cost, though it took no cent."""
+    rows = [
+        row(settled(1, cost_nano=None, usage=Usage(input=5, basis="reported"))),
+        row(settled(2, cost_nano=None, usage=Usage(input=5, basis="estimated"))),
+        row(settled(3, cost_nano=None, usage=Usage())),
+        row(settled(4, cost_nano=0, usage=Usage(input=5, basis="reported"))),
+    ]
+    usage.insert(store, rows if stored else [])
+    (total,) = usage.totals(store, "key", None, None, rows)
+    assert (total.requests, total.unpriced) == (4, 2)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -83,7 +83,7 @@ def test_logging_costs_under_a_microsecond() -> None:
 
 
 def test_a_blocked_output_blocks_no_caller_and_its_losses_are_told(pipe: Pipe) -> None:
-    """`trunkline serve | sleep 100` would stop serving once the pipe is full (FAULTS E11)."""
+    """`trunkline serve | sleep 100` would stop serving once the pipe is full (docs/faults.md E11)."""
     log = Log(pipe.writer, capacity=1000)
     for number in range(20_000):
         log.request(msgspec.structs.replace(LINE, request_id=str(number)))
@@ -178,9 +178,8 @@ def test_levels(pipe: Pipe) -> None:
 
 
 def test_secrets_are_hidden_everywhere(pipe: Pipe) -> None:
-    """A provider that repeats the credential in its error would publish it through our log (FAULTS S12)."""
-    log = Log(pipe.writer, secrets=[b"canary-one"])
-    log.hide([b"canary-two"])
+    """A provider that repeats the credential in its error would publish it through our log (docs/faults.md S12)."""
+    log = Log(pipe.writer, secrets=[b"canary-one", b"canary-two"])
     log.request(msgspec.structs.replace(LINE, detail="bad key canary-one", path="/canary-two"))
     log.event("error", "failed", why="canary-one")
     log.close(5)

@@ -27,6 +27,7 @@ LINE = RequestLine(
     input_tokens=100,
     output_tokens=20,
     cost_nano=1_500_000_000,
+    basis="reported",
 )
 BY = {"endpoint": "chat.completions", "provider": "openai", "model": "smart"}
 
@@ -114,11 +115,11 @@ def test_the_number_of_series_is_bounded() -> None:
     assert sorted(counts.values()) == [1, 1, 1, 7]
 
 
-def test_tokens_without_a_price_are_told_apart_from_free_ones() -> None:
-    """Spending would be understated and nobody would know."""
+def test_use_without_a_price_is_told_apart_from_free_and_from_none() -> None:
+    """Spending would be understated and nobody would know; or a provider that is down would look like unknown spending."""
     metrics = made()
     metrics.request(msgspec.structs.replace(LINE, cost_nano=None))
-    metrics.request(msgspec.structs.replace(LINE, cost_nano=None, input_tokens=0, output_tokens=0))
+    metrics.request(msgspec.structs.replace(LINE, cost_nano=None, input_tokens=0, output_tokens=0, basis="none"))
     metrics.request(msgspec.structs.replace(LINE, cost_nano=0))
     assert value(metrics, "trunkline_unpriced_requests_total", **BY) == 1
 

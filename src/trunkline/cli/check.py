@@ -9,7 +9,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
+from trunkline.cli.data import output
 from trunkline.config.load import ConfigError, Snapshot, find_config, load
 from trunkline.config.schema import json_schema
 
@@ -23,7 +27,8 @@ def check(
 ) -> None:
     """Check the configuration. Exit status 0: it can be served; 1: it has mistakes, all of them listed."""
     if schema:
-        print(json.dumps(json_schema(), indent=2))
+        with output():
+            print(json.dumps(json_schema(), indent=2))
         return
     try:
         snapshot = load(find_config(config, os.environ, Path.cwd()), os.environ)
@@ -31,35 +36,25 @@ def check(
         count = len(error.mistakes)
         print(f"{error}\n{count} mistake{'' if count == 1 else 's'}", file=sys.stderr)
         raise typer.Exit(1) from None
-    _show(snapshot)
+    with output():
+        _show(snapshot)
     for warning in snapshot.warnings:
         print(f"warning: {warning}", file=sys.stderr)
 
 
 def _show(snapshot: Snapshot) -> None:
-    # Foreign and imported here: `serve` shares this program and must not wait 30 ms for tables.
-    from rich.console import Console  # noqa: PLC0415
-    from rich.markup import escape  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-
-    def table(*columns: str) -> Table:
-        made = Table(box=None, header_style="bold", pad_edge=False)
-        for column in columns:
-            made.add_column(column, overflow="fold")
-        return made
-
-    providers = table("provider", "kind", "address", "credential")
+    providers = _table("provider", "kind", "address", "credential")
     for provider in snapshot.providers.values():
         origin = provider.origin
         address = f"{origin.scheme}://{_place(origin.host, origin.port)}{provider.base_path}"
         echo = provider.dialect == "echo"
         has_key = b"\r\nAuthorization: " in provider.head or bool(provider.secrets)
         providers.add_row(provider.name, provider.kind, "built in" if echo else escape(address), "***" if has_key else "none")
-    models = table("model", "goes to")
+    models = _table("model", "goes to")
     for route in snapshot.routes.values():
         first = route.targets[0]
         models.add_row(escape(route.name), escape(f"{first.provider.name}/{first.model}"))
-    keys = table("key", "may use")
+    keys = _table("key", "may use")
     for principal in snapshot.principals:
         keys.add_row(principal.name, "every model" if principal.models is None else escape(", ".join(sorted(principal.models))))
     console = Console(highlight=False)
@@ -69,6 +64,13 @@ def _show(snapshot: Snapshot) -> None:
         if part.row_count:
             console.print()
             console.print(part)
+
+
+def _table(*columns: str) -> Table:
+    made = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        made.add_column(column, overflow="fold")
+    return made
 
 
 def _place(host: str, port: int) -> str:

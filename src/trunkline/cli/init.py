@@ -48,7 +48,8 @@ models:
 # Who may ask. Besides these there are the keys that `trunkline keys create NAME` makes, which need no entry here.
 keys:
   #- {name: laptop, secret: "${LAPTOP_KEY}"}
-  #- {name: ci, hash: "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", models: [small, "lab/*"]}
+  # By its hash alone, which is what this prints:  printf %s "$KEY" | sha256sum
+  # - {name: ci, hash: "sha256:<64 hexadecimal digits>", models: [small, "lab/*"]}
 """
 
 

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
 
 import typer
 
@@ -16,7 +15,9 @@ from trunkline.assemble import House, ListenError, close_house, first_key, open_
 from trunkline.assemble import serve as serve_house
 from trunkline.config.load import find_config, load
 from trunkline.config.mistakes import ConfigError
+from trunkline.config.proxy import is_loopback
 from trunkline.config.snapshot import Snapshot
+from trunkline.config.values import endpoint
 from trunkline.providers.catalog import ollama_base_url
 from trunkline.store.errors import StoreError
 from trunkline.store.place import data_dir
@@ -33,7 +34,7 @@ def serve(
     """Serve until SIGTERM. Without a configuration, providers are found in the environment, and `echo/echo` always answers."""
     try:
         path = find_config(config, os.environ, Path.cwd())
-        snapshot = load(path, os.environ, ollama_running=path is None and _ollama_runs(os.environ))
+        snapshot = load(path, os.environ, ollama_running=path is None and _has_ollama(os.environ))
         house = open_house(snapshot, data_dir(data, os.environ))
     except (ConfigError, StoreError) as error:
         print(error, file=sys.stderr)
@@ -49,10 +50,13 @@ def serve(
         close_house(house)
 
 
-def _ollama_runs(environ: Mapping[str, str]) -> bool:
-    place = urlsplit(ollama_base_url(environ.get("OLLAMA_HOST", "")))
+def _has_ollama(environ: Mapping[str, str]) -> bool:
+    """Whether an Ollama runs on this machine, or is named elsewhere: a look-up or a far network would hold up the start."""
     try:
-        with socket.create_connection((place.hostname or "", place.port or 80), _PROBE_SECONDS):
+        place = endpoint(ollama_base_url(environ.get("OLLAMA_HOST", "")))
+        if not is_loopback(place.host) or place.host.endswith(".localhost"):
+            return True
+        with socket.create_connection((place.host, place.port), _PROBE_SECONDS):
             return True
     except (OSError, ValueError):
         return False
@@ -81,6 +85,6 @@ def _example(snapshot: Snapshot, address: str, key: str) -> list[str]:
     model = next(iter(snapshot.routes), "echo/echo")
     body = f'{{"model": "{model}", "messages": [{{"role": "user", "content": "Hello!"}}]}}'
     return [
-        f"    curl {address}/v1/chat/completions -H 'Authorization: Bearer {key}' \\",
+        f'    curl {address}/v1/chat/completions -H "Authorization: Bearer {key}" \\',
         f"      -H 'Content-Type: application/json' -d '{body}'",
     ]

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -21,12 +21,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from trunkline.cli.data import Data, fail, opened, output
 from trunkline.ledger.record import Row, row
 from trunkline.ledger.segment import settled
 from trunkline.store import usage
-from trunkline.store.engine import Store, open_store
-from trunkline.store.errors import StoreError
-from trunkline.store.lock import holder
+from trunkline.store.engine import Store
 from trunkline.store.place import JOURNAL, data_dir
 
 app = typer.Typer(help="Show what was used and what it cost.", invoke_without_command=True)
@@ -34,6 +33,8 @@ app = typer.Typer(help="Show what was used and what it cost.", invoke_without_co
 _BAR = 20
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _SPAN = re.compile(r"(\d{1,6})([mhdw])")
+_DAY = 86_400
+_LATEST = 2**63 - 1
 _MINUTES = {"m": 1, "h": 60, "d": 1440, "w": 10080}
 
 
@@ -52,7 +53,6 @@ class Format(StrEnum):
     jsonl = "jsonl"
 
 
-Data = Annotated[Path | None, typer.Option("--data", help="Data directory; else TRUNKLINE_DATA, else the platform's.")]
 Since = Annotated[str | None, typer.Option("--since", help="From then on: 90m, 12h, 7d, 4w ago, or a date (UTC).")]
 Until = Annotated[str | None, typer.Option("--until", help="Up to then: as --since; a date is meant whole.")]
 
@@ -68,13 +68,18 @@ def totals(
 ) -> None:
     """Show totals by day, key, model or provider."""
     if context.invoked_subcommand is not None:
+        sources = {name: context.get_parameter_source(name) for name in context.params}
+        if given := [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]:
+            word = context.invoked_subcommand
+            raise typer.BadParameter(f"Options of {word} stand after it: before it, {', '.join(given)} would not count.")
         return
     with _accounts(data_dir(data, os.environ)) as (store, unstored):
         found = usage.totals(store, by.value, moment(since), moment(until, end=True), unstored)
-    if as_json:
-        sys.stdout.buffer.write(msgspec.json.encode(found) + b"\n")
-    else:
-        _print(by.value, found)
+    with output():
+        if as_json:
+            sys.stdout.buffer.write(msgspec.json.encode(found) + b"\n")
+        else:
+            _print(by.value, found)
 
 
 @app.command()
@@ -86,46 +91,39 @@ def export(
 ) -> None:
     """Write every record to stdout, in order of time, however many there are."""
     encode = msgspec.json.Encoder().encode
-    with _accounts(data_dir(data, os.environ)) as (store, unstored):
+    with _accounts(data_dir(data, os.environ)) as (store, unstored), output():
         for record in usage.export(store, moment(since), moment(until, end=True), unstored):
             sys.stdout.buffer.write(encode(record) + b"\n")
 
 
 @contextmanager
 def _accounts(data: Path) -> Iterator[tuple[Store, list[Row]]]:
-    """The store, and the rows of the journal, which is read first. Trouble goes to stderr in words, and the command fails."""
-    if not data.is_dir():
-        typer.echo(f"There is no data directory {data}.\nName one with --data or TRUNKLINE_DATA.", err=True)
-        raise typer.Exit(1)
+    """The store, and the rows of the journal, which is read first."""
     try:
         unstored = [row(settlement) for settlement in settled(data / JOURNAL)]
-        store = open_store(data, check=holder(data) is None)
-        try:
-            yield store, unstored
-        finally:
-            store.close()
-    except StoreError as error:
-        typer.echo(f"{error.message}\n{error.remedy}", err=True)
-        raise typer.Exit(1) from error
+    except OSError as error:
+        raise fail(f"The journal {data / JOURNAL} cannot be read: {error.strerror}.", "Make it readable.") from error
+    with opened(data) as store:
+        yield store, unstored
 
 
 def moment(text: str | None, *, end: bool = False) -> int | None:
     """Nanoseconds since the epoch for `7d` (ago) or an ISO date or time (UTC where it names no zone); None for None.
 
-    With `end`, a date means the end of that day. Raises typer.BadParameter for anything else.
+    With `end`, a date means the end of that day. A time that no record can have becomes the nearest that one can. Raises
+    typer.BadParameter for anything else.
     """
     if text is None:
         return None
     if span := _SPAN.fullmatch(text):
-        return time.time_ns() - int(span[1]) * _MINUTES[span[2]] * 60 * 1_000_000_000
+        return max(time.time_ns() - int(span[1]) * _MINUTES[span[2]] * 60 * 1_000_000_000, 0)
     try:
         when = datetime.fromisoformat(text)
     except ValueError as error:
         raise typer.BadParameter(f"{text!r} is neither a span such as 7d nor a date such as 2026-01-31.") from error
-    if end and len(text) == len("2026-01-31"):
-        when += timedelta(days=1)
     when = when if when.tzinfo else when.replace(tzinfo=UTC)
-    return int(when.timestamp()) * 1_000_000_000
+    seconds = int(when.timestamp()) + (_DAY if end and len(text) == len("2026-01-31") else 0)
+    return max(0, min(seconds * 1_000_000_000, _LATEST))
 
 
 def dollars(nano: int) -> str:

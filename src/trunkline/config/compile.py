@@ -11,11 +11,12 @@ from collections.abc import Iterable
 from trunkline.config.mistakes import KeyPath
 from trunkline.config.providers import ECHO, Context, compile_provider, deadlines, existing_file
 from trunkline.config.proxy import is_loopback
-from trunkline.config.schema import KeySpec, ModelSpec, ProviderSpec, Server
+from trunkline.config.schema import KeySpec, ModelSpec, ProviderSpec, Server, ServerTls
 from trunkline.config.snapshot import LedgerSettings, LogSettings, ServerSettings, Snapshot
 from trunkline.config.validate import Written, suggest
 from trunkline.config.values import is_model
 from trunkline.edge.limits import ServerLimits
+from trunkline.edge.tls import server_context
 from trunkline.policy.keys import Principal
 from trunkline.providers.provider import Provider, Target
 from trunkline.routing.route import Route
@@ -53,12 +54,12 @@ def _server(server: Server, context: Context) -> ServerSettings:
         context.report(("server", "admin"), "must not be the same address as listen")
     if not is_loopback(server.admin.host):
         context.warn(("server", "admin"), "the admin listener asks for no sign-in in this version; keep it to this machine")
-    cert, key = (server.tls.cert, server.tls.key) if server.tls else (None, None)
+    cert, key = _certificate(server.tls, context) if server.tls else (None, None)
     return ServerSettings(
         listen=server.listen,
         admin=server.admin,
-        tls_cert=existing_file(cert, ("server", "tls", "cert"), context),
-        tls_key=existing_file(key, ("server", "tls", "key"), context),
+        tls_cert=cert,
+        tls_key=key,
         cors_origins=tuple(server.cors.origins),
         limits=ServerLimits(
             max_header=limits.max_header,
@@ -74,6 +75,17 @@ def _server(server: Server, context: Context) -> ServerSettings:
         drain_timeout=server.drain_timeout,
         drain_grace=server.drain_grace,
     )
+
+
+def _certificate(tls: ServerTls, context: Context) -> tuple[str, str]:
+    """Our own certificate and its key, after they were tried: else a start would fail that `check` had called fine."""
+    path: KeyPath = ("server", "tls")
+    cert, key = existing_file(tls.cert, (*path, "cert"), context), existing_file(tls.key, (*path, "key"), context)
+    try:
+        server_context(cert, key)
+    except OSError as error:
+        context.report(path, f"the certificate and its key must be a pair of PEM files without a password: {error.strerror}")
+    return cert, key
 
 
 def _route(name: str, spec: ModelSpec, providers: dict[str, Provider], names: Iterable[str], context: Context) -> Route | None:
@@ -112,6 +124,9 @@ def _warn_later(spec: ModelSpec, path: KeyPath, context: Context) -> None:
     ):
         if given:
             context.warn((*path, field), _LATER)
+    for index, target in enumerate(spec.targets):
+        if spec.strategy != "weighted" and "weight" in target.model_fields_set:
+            context.warn((*path, "targets", index, "weight"), "counts only with strategy: weighted")
 
 
 def _principals(written: Written, names: Iterable[str], context: Context) -> tuple[Principal, ...]:
@@ -134,9 +149,10 @@ def _principals(written: Written, names: Iterable[str], context: Context) -> tup
 
 
 def _digest(spec: KeySpec) -> bytes | None:
-    if spec.secret is None or spec.hash is not None:
-        return spec.hash if spec.secret is None else None
-    return hashlib.sha256(spec.secret.get_secret_value().encode("ascii")).digest()
+    """SHA-256 of the secret; None where there is not exactly one way to have it."""
+    if (spec.secret is None) == (spec.hash is None):
+        return None
+    return spec.hash if spec.secret is None else hashlib.sha256(spec.secret.get_secret_value().encode("ascii")).digest()
 
 
 def _check_allowed(model: str, path: KeyPath, models: Iterable[str], names: Iterable[str], context: Context) -> None:

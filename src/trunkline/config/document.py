@@ -6,6 +6,7 @@ takes it, never by YAML's own guesses. What a field may be belongs in `schema`; 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -21,6 +22,8 @@ MAX_NODES = 100_000
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _PLAIN_TAGS = frozenset({f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map")})
 _LOADER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # the C one where PyYAML was built with libyaml
+_ESCAPE = re.compile(r"\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|.)")
+"""An escape in a JSON text; with groups where it is a character in two halves (RFC 8259 section 7), which YAML has not."""
 _QUOTED = re.compile(r"(['\"])[^'\"<]{2,}\1")
 
 Scalar = Callable[[KeyPath, str], str]
@@ -42,6 +45,10 @@ class Document:
                 return place
         return Place(self.source, 0)
 
+    def put(self, path: KeyPath, place: Place) -> None:
+        """Note that the value at `path`, and all below it, now comes from `place`."""
+        self.places = {at: known for at, known in self.places.items() if at[: len(path)] != path} | {path: place}
+
 
 def parse(data: bytes, source: str, mistakes: Mistakes, scalar: Scalar) -> Document:
     """Read a whole file. What is wrong goes to `mistakes`; the document then holds what could be read."""
@@ -50,7 +57,7 @@ def parse(data: bytes, source: str, mistakes: Mistakes, scalar: Scalar) -> Docum
         mistakes.add(Place(source, 0), (), f"the file is larger than {MAX_BYTES // 1024} KiB")
         return document
     try:
-        text = data.decode("utf-8-sig")
+        text = _joined(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         mistakes.add(Place(source, data.count(b"\n", 0, error.start) + 1), (), "the file is not UTF-8 text")
         return document
@@ -65,6 +72,17 @@ def parse(data: bytes, source: str, mistakes: Mistakes, scalar: Scalar) -> Docum
     elif root is not None:
         document.value = _Reader(document, mistakes, scalar).read(root, ())
     return document
+
+
+def _joined(text: str) -> str:
+    """`text` with the characters that JSON writes as two escapes written as themselves, if it is JSON."""
+    if "\\u" not in text:
+        return text
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return _ESCAPE.sub(lambda found: json.loads(f'"{found[0]}"') if found[1] else found[0], text)
 
 
 def _too_deep(text: str) -> int:
@@ -143,6 +161,8 @@ class _Reader:
                 self._mistakes.add(place, path, "a name must be plain text")
             elif key.value == "<<" and not key.style:
                 self._mistakes.add(place, (*path, "<<"), "merge keys are not supported; an alias (*name) is")
+            elif "${" in key.value:
+                self._mistakes.add(place, (*path, key.value), "a name is not filled in: write it out")
             elif key.value in values:
                 self._mistakes.add(place, (*path, key.value), f"written twice, first on line {seen[key.value]}")
             else:

@@ -48,13 +48,14 @@ class Interpolator:
         return _PIECE.sub(fill, text)
 
     def report(self, document: Document) -> None:
-        """Tell every piece that could not be filled in, at the line of its value."""
+        """Tell every piece that could not be filled in, at the line of its value, unless another value was put over it."""
         for path, message in self._troubles:
-            self._mistakes.add(document.place(path), path, message)
+            if (place := document.place(path)).file == document.source:
+                self._mistakes.add(place, path, message)
 
     def _value(self, inside: str | None) -> str:
         if inside is None:
-            raise ValueError("'${' without its '}'; write '$${' for a plain '${'")
+            raise ValueError("'${' without its '}' (one inside another is not supported); write '$${' for a plain '${'")
         if inside.startswith("file:"):
             return self._file(inside.removeprefix("file:"))
         name, has_default, default = inside.partition(":-")

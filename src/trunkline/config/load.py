@@ -50,8 +50,11 @@ def load(path: Path | None, environ: Mapping[str, str], *, ollama_running: bool 
     """
     mistakes = Mistakes()
     warnings: list[str] = []
-    document = _found(environ, ollama_running=ollama_running) if path is None else _read(path, environ, mistakes, warnings)
+    base = Path() if path is None else path.absolute().parent
+    interpolate = Interpolator(base, environ, mistakes)
+    document = _found(environ, ollama_running=ollama_running) if path is None else _read(path, interpolate, mistakes, warnings)
     override(document, environ, mistakes)
+    interpolate.report(document)
     mistakes.secrets.update(secret for _, secret in secret_values(document.value))
 
     def report(at: KeyPath, message: str) -> None:
@@ -62,7 +65,7 @@ def load(path: Path | None, environ: Mapping[str, str], *, ollama_running: bool 
         place = document.place(at)
         warnings.append(str(Mistake(place.file, place.line, dotted(at), message)))
 
-    context = Context(environ, Path() if path is None else path.absolute().parent, report, warn)
+    context = Context(environ, base, report, warn)
     snapshot = compile_snapshot(validate(document, mistakes), context, document.source)
     if mistakes:
         raise mistakes.error()
@@ -79,20 +82,18 @@ def _found(environ: Mapping[str, str], *, ollama_running: bool) -> Document:
     return document
 
 
-def _read(path: Path, environ: Mapping[str, str], mistakes: Mistakes, warnings: list[str]) -> Document:
-    document = Document(str(path))
+def _read(path: Path, interpolate: Interpolator, mistakes: Mistakes, warnings: list[str]) -> Document:
     try:
-        data = _bytes(path)
-        interpolate = Interpolator(path.absolute().parent, environ, mistakes)
-        document = parse(data, str(path), mistakes, interpolate)
-        interpolate.report(document)
-        literal = any(at not in interpolate.filled for at, _ in secret_values(document.value))
-        if literal and (warning := permission_warning(path)):
-            warnings.append(warning)
+        data, warning = _bytes(path), permission_warning(path)
     except OSError as error:
         mistakes.add(Place(str(path), 0), (), f"the file cannot be read: {error.strerror}")
+        return Document(str(path))
     except ValueError:
         mistakes.add(Place(str(path), 0), (), "this cannot be the name of a file")
+        return Document(str(path))
+    document = parse(data, str(path), mistakes, interpolate)
+    if warning and any(at not in interpolate.filled for at, _ in secret_values(document.value)):
+        warnings.append(warning)
     if document.value is None:
         document.value = {}
     return document

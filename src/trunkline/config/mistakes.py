@@ -18,6 +18,8 @@ SHORTEST_SECRET = 8
 LIKELY_SECRET = 16
 """A value from the environment or a file that is this long is kept out of messages wherever it was put."""
 LONGEST_MESSAGE = 600
+MAX_MISTAKES = 1000
+"""Nobody mends more in one go; a file of another kind is all mistakes."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, order=True)
@@ -42,14 +44,17 @@ class Mistake:
     def __str__(self) -> str:
         """`file:line: path: message`."""
         place = f"{self.file}:{self.line}" if self.line else self.file
-        return ": ".join(part for part in (place, self.path, self.message) if part)
+        path = self.path if self.path != self.file else ""  # a variable's own name
+        return ": ".join(part for part in (place, path, self.message) if part)
 
 
 class ConfigError(Exception):
     """The configuration cannot be used. `str()` is the printable list of every mistake, one per line."""
 
-    def __init__(self, mistakes: list[Mistake]) -> None:
-        super().__init__("\n".join(map(str, mistakes)))
+    def __init__(self, mistakes: list[Mistake], *, complete: bool = True) -> None:
+        """`complete`: these are all; otherwise the list says that it ends early."""
+        rest = [] if complete else [f"… and so on: after {MAX_MISTAKES} mistakes no more were looked for"]
+        super().__init__("\n".join([*map(str, mistakes), *rest]))
         self.mistakes = mistakes
 
 
@@ -74,17 +79,26 @@ class Mistakes:
 
     def __init__(self) -> None:
         self._found: list[tuple[Place, KeyPath, str]] = []
+        self._known: set[KeyPath] = set()
+        self._above: set[KeyPath] = set()  # every path that leads to a known one
         self.secrets: set[str] = set()
 
     def add(self, place: Place, path: KeyPath, message: str) -> None:
         """Note a mistake. One that was already noted for the same value is enough: the first says the cause."""
-        if any(path and path == known for _, known, _ in self._found):
+        if self.full or (path and path in self._known):
             return
         self._found.append((place, path, message))
+        self._known.add(path)
+        self._above.update(path[:end] for end in range(len(path)))
+
+    @property
+    def full(self) -> bool:
+        """Whether there are so many already that no more are noted."""
+        return len(self._found) >= MAX_MISTAKES
 
     def near(self, path: KeyPath) -> bool:
         """Whether a mistake is known at `path`, above it or below it, so that a later one may only be its echo."""
-        return any(path[: len(known)] == known[: len(path)] for _, known, _ in self._found)
+        return path in self._above or any(path[:end] in self._known for end in range(len(path) + 1))
 
     def __bool__(self) -> bool:
         return bool(self._found)
@@ -95,4 +109,4 @@ class Mistakes:
             Mistake(place.file, place.line, dotted(path), mask(message, self.secrets)[:LONGEST_MESSAGE])
             for place, path, message in self._found
         }
-        return ConfigError(sorted(found))
+        return ConfigError(sorted(found), complete=not self.full)

@@ -12,16 +12,22 @@ from typing import Any
 
 from trunkline.config.document import Document, parse
 from trunkline.config.mistakes import LIKELY_SECRET, KeyPath, Mistakes, Place
+from trunkline.config.schema import File
 
 PREFIX = "TRUNKLINE_"
+_LINK = re.compile(r"_SERVICE_(HOST|PORT)|_PORT(_\d|$)")
+"""What Kubernetes sets for a service, such as TRUNKLINE_SERVER_SERVICE_HOST for one named trunkline-server."""
 
 
 def override(document: Document, environ: Mapping[str, str], mistakes: Mistakes) -> None:
-    """Put every `TRUNKLINE_…__…` variable into the document. Other `TRUNKLINE_` variables are not settings."""
+    """Put every `TRUNKLINE_…__…` variable into the document. Others are not settings, but may be meant as such."""
     for name in sorted(environ):
-        if not name.startswith(PREFIX) or "__" not in name:
+        if not name.startswith(PREFIX):
             continue
         place = Place(name, 0)
+        if "__" not in name:
+            _look_at(name, place, mistakes)
+            continue
         parts = name.removeprefix(PREFIX).lower().split("__")
         if not all(parts):
             mistakes.add(place, (name,), "must be TRUNKLINE_SECTION__FIELD")
@@ -30,6 +36,13 @@ def override(document: Document, environ: Mapping[str, str], mistakes: Mistakes)
         if len(text) >= LIKELY_SECRET:
             mistakes.secrets.add(text)
         _put(document, parts, _read(text, name, mistakes), place, mistakes)
+
+
+def _look_at(name: str, place: Place, mistakes: Mistakes) -> None:
+    """Refuse a name that begins like a setting and is none: it would be ignored in silence."""
+    section, _, field = name.removeprefix(PREFIX).partition("_")
+    if section.lower() in File.model_fields and not _LINK.search(name):
+        mistakes.add(place, (name,), f"is no setting; did you mean {PREFIX}{section}__{field or 'FIELD'}?")
 
 
 def _read(text: str, name: str, mistakes: Mistakes) -> Any:
@@ -51,13 +64,13 @@ def _put(document: Document, parts: list[str], value: Any, place: Place, mistake
         path = (*path, key)
         if depth == len(parts) - 1:
             _set(node, key, value)
-            document.places[path] = place
+            document.put(path, place)
             return
         child = node[key] if key in node or (isinstance(key, int) and key < len(node)) else None
         if child is None:
             child = [] if parts[depth + 1].isdecimal() else {}
             _set(node, key, child)
-            document.places[path] = place
+            document.put(path, place)
         node = child
 
 

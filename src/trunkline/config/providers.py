@@ -19,8 +19,9 @@ from trunkline.canon.wire import Deadlines, Origin, Proxy, TlsSettings
 from trunkline.config import values
 from trunkline.config.mistakes import SHORTEST_SECRET, KeyPath
 from trunkline.config.proxy import proxy_for
-from trunkline.config.schema import ProviderSpec, Timeouts
+from trunkline.config.schema import ProviderSpec, ProviderTls, Timeouts
 from trunkline.config.validate import suggest
+from trunkline.edge.tls import client_context
 from trunkline.providers.catalog import Row, catalog, ollama_base_url
 from trunkline.providers.provider import Provider
 
@@ -162,28 +163,40 @@ def _secrets(key: SecretStr | None, extra: dict[str, str]) -> tuple[bytes, ...]:
 
 def _origin(endpoint: values.Endpoint, spec: ProviderSpec, path: KeyPath, context: Context) -> Origin:
     proxy = _proxy(endpoint, spec.proxy, path, context)
-    pool, tls = spec.pool, spec.tls
-    here = (*path, "tls")
-    if not tls.verify:
-        context.warn((*here, "verify"), "certificates are not checked: anyone on the way can read the key and the answers")
-    if tls.key is not None and tls.cert is None:
-        context.report((*here, "key"), "needs a cert")
+    pool = spec.pool
+    if endpoint.scheme == "http" and spec.tls.model_fields_set:
+        context.warn((*path, "tls"), "has no effect: the address is http://")
     return Origin(
         scheme=endpoint.scheme,
         host=endpoint.host,
         port=endpoint.port,
-        tls=TlsSettings(
-            verify=tls.verify,
-            ca_file=existing_file(tls.ca, (*here, "ca"), context),
-            cert_file=existing_file(tls.cert, (*here, "cert"), context),
-            key_file=existing_file(tls.key, (*here, "key"), context),
-        ),
+        tls=_tls(spec.tls, (*path, "tls"), context),
         proxy=proxy,
         max_connections=pool.max_connections,
         max_waiting=pool.max_waiting,
         pool_wait=pool.wait,
         keep_idle=pool.keep_idle,
     )
+
+
+def _tls(tls: ProviderTls, path: KeyPath, context: Context) -> TlsSettings:
+    """The files are tried here: else the first request would tell what is wrong with them."""
+    if not tls.verify:
+        context.warn((*path, "verify"), "certificates are not checked: anyone on the way can read the key and the answers")
+    if tls.key is not None and tls.cert is None:
+        context.report((*path, "key"), "needs a cert")
+    files = {
+        field: existing_file(name, (*path, field), context)
+        for field, name in (("ca", tls.ca), ("cert", tls.cert), ("key", tls.key))
+        if name is not None
+    }
+    settings = TlsSettings(tls.verify, files.get("ca"), files.get("cert"), files.get("key"))
+    try:
+        if files:
+            client_context(settings)
+    except OSError as error:
+        context.report(path, f"these must be PEM files, cert and key a pair without a password: {error.strerror}")
+    return settings
 
 
 def _proxy(
@@ -202,10 +215,8 @@ def _proxy(
     return Proxy(address.host, address.port, b"Basic " + credential)
 
 
-def existing_file(name: str | None, path: KeyPath, context: Context) -> str | None:
+def existing_file(name: str, path: KeyPath, context: Context) -> str:
     """The absolute path of a file that the configuration names; reported where there is none."""
-    if name is None:
-        return None
     file = context.base / name
     try:
         found = file.is_file()

@@ -6,6 +6,7 @@ decided in `compile`. A field that this version does not act on is either refuse
 
 from __future__ import annotations
 
+import functools
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, SecretStr, model_validator
@@ -45,10 +46,17 @@ def _proxy(value: object) -> values.ProxyAddress | Literal["none"]:
 ProxyUrl = Annotated[values.ProxyAddress | Literal["none"], PlainValidator(_proxy, json_schema_input_type=str)]
 
 
+def _blank_too(schema: dict[str, Any]) -> None:
+    if "required" not in schema:
+        schema["type"] = [schema["type"], "null"]
+
+
 class Section(BaseModel):
     """A mapping that takes its fields and no others; an empty one may be left blank."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True, json_schema_extra=_blank_too
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -160,7 +168,7 @@ class ProviderSpec(Section):
     dialect: str | None = Field(default=None, description="How it speaks. This version: openai_chat.")
     tls: ProviderTls = Field(default_factory=ProviderTls)
     proxy: ProxyUrl | None = Field(default=None, description="http://host:port, or none; by default HTTP(S)_PROXY.")
-    headers: Headers = Field(default={}, description="Sent with every request.")
+    headers: Headers = Field(default={}, description="Sent with every request.", json_schema_extra=_blank_too)
     timeouts: Timeouts = Field(default_factory=Timeouts)
     pool: Pool = Field(default_factory=Pool)
     max_answer: Size = Field(default=64 * 1024 * 1024, description="A larger whole answer is refused.")
@@ -194,7 +202,9 @@ class ModelSpec(Section):
 
     targets: list[TargetField] = Field(min_length=1, description="In this version only the first one is used.")
     strategy: Literal["ordered", "weighted", "latency", "least_busy", "cost"] = "ordered"
-    fallbacks: Annotated[list[TargetField], _or_empty(list)] = Field(default=[], description="Not in force in this version.")
+    fallbacks: Annotated[list[TargetField], _or_empty(list)] = Field(
+        default=[], description="Not in force in this version.", json_schema_extra=_blank_too
+    )
     retry: Retry | None = None
     timeouts: Timeouts = Field(default_factory=Timeouts)
 
@@ -214,12 +224,13 @@ class File(Section):
     server: Server = Field(default_factory=Server)
     log: Log = Field(default_factory=Log)
     ledger: Ledger = Field(default_factory=Ledger)
-    providers: Annotated[dict[Slug, ProviderSpec], _or_empty(dict)] = {}
-    models: Annotated[dict[ModelName, ModelSpec], _or_empty(dict)] = {}
-    keys: Annotated[list[KeySpec], _or_empty(list)] = []
+    providers: Annotated[dict[Slug, ProviderSpec], _or_empty(dict)] = Field(default={}, json_schema_extra=_blank_too)
+    models: Annotated[dict[ModelName, ModelSpec], _or_empty(dict)] = Field(default={}, json_schema_extra=_blank_too)
+    keys: Annotated[list[KeySpec], _or_empty(list)] = Field(default=[], json_schema_extra=_blank_too)
 
 
+@functools.cache
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of the file."""
+    """The JSON Schema (draft 2020-12) of the file. Shared: do not change it."""
     schema = File.model_json_schema(mode="validation")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "trunkline.yaml"}

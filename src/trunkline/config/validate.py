@@ -20,6 +20,8 @@ from trunkline.config.mistakes import KeyPath, Mistakes
 from trunkline.config.schema import File, KeySpec, Ledger, Log, ModelSpec, ProviderSpec, Section, Server, json_schema
 
 _SectionT = TypeVar("_SectionT", bound=Section)
+MAX_COMPARED = 200
+"""Names that a misspelt one is compared with: each comparison takes some 20 µs."""
 _STAND_INS = {"base_url": "http://unknown.invalid"}
 """What a wrong value is replaced by where its mere presence says something."""
 _WORDS = {
@@ -56,6 +58,8 @@ def validate(document: Document, mistakes: Mistakes) -> Written:
         file = File.model_validate(document.value)
     except ValidationError as error:
         for detail in error.errors(include_url=False, include_input=False):
+            if mistakes.full:
+                break
             path = _path(detail)
             mistakes.add(document.place(path), path, _say(detail, path))
         return _salvaged(document.value)
@@ -64,8 +68,9 @@ def validate(document: Document, mistakes: Mistakes) -> Written:
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
-    """`; did you mean 'x'?` for the nearest of `known`, or nothing."""
-    near = difflib.get_close_matches(word[:100], sorted(known), n=1, cutoff=0.6)
+    """`; did you mean 'x'?` for the nearest of `known`, or nothing; nothing, too, where too many are known."""
+    names = sorted(known)
+    near = difflib.get_close_matches(word[:100], names, n=1, cutoff=0.6) if len(names) <= MAX_COMPARED else []
     return f"; did you mean {near[0]!r}?" if near else ""
 
 

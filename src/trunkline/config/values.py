@@ -6,6 +6,7 @@ expected. It never repeats the value: it may be a secret. Which field takes whic
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import math
 import re
@@ -27,6 +28,9 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
 _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SECRET = re.compile(r"[\x21-\x7e]+")
 _HASH = re.compile(r"sha256:([0-9a-fA-F]{64})")
+_SAMPLES = ("", "test", "password", "secret", "changeme", "example", "admin", "key", "1234", "123456", "sk-1234", "sk-test")
+_KNOWN = {hashlib.sha256(sample.encode() + end).digest() for sample in _SAMPLES for end in (b"", b"\n")}
+"""Hashes that are copied from examples or made of nothing; whoever knows the word would be let in."""
 
 
 class Address(NamedTuple):
@@ -263,4 +267,7 @@ def digest(value: object) -> bytes:
     match = _HASH.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise ValueError("must be 'sha256:' and 64 hexadecimal digits")
-    return bytes.fromhex(match[1])
+    made = bytes.fromhex(match[1])
+    if made in _KNOWN:
+        raise ValueError('is the hash of an empty or well-known word; make one of a secret: printf %s "$KEY" | sha256sum')
+    return made

@@ -31,6 +31,8 @@ class Whole(msgspec.Struct, frozen=True):
     usage: Usage
     raw_usage: str
     finish: str
+    estimate: int = 0
+    """Output tokens guessed from its size where it reports no usage."""
 
 
 class Tap(Protocol):
@@ -43,7 +45,9 @@ class Tap(Protocol):
     opened: bool
     """A first event with data was seen, and it was no error. Comments and pings do not open a stream."""
     complete: bool
-    """The answer came to its own end: a finish reason or the end mark was seen."""
+    """The answer came to its own end: every choice has its finish reason, or the end mark was seen."""
+    ended: bool
+    """The end mark itself was seen: whatever happens now, the client has all there is."""
     error: GatewayError | None
     """The provider reported an error inside the stream."""
     unread: int
@@ -55,6 +59,10 @@ class Tap(Protocol):
 
     def close(self) -> bytes:
         """The provider ended cleanly: return what was still held back."""
+        ...
+
+    def separator(self) -> bytes:
+        """What must go before an event of ours: the end of an event that is half sent, usually nothing."""
         ...
 
     def estimate(self) -> int:

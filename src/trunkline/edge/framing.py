@@ -14,6 +14,10 @@ _MAX_SIZE_LINE = 17
 _MAX_TRAILERS = 8 * 1024
 
 
+_AT_ONCE = 16 * 1024 * 1024
+"""Bytes that one read may inflate to. A read is at most 256 KiB, and no text of a model shrinks sixty-fold."""
+
+
 class FramingError(Exception):
     """The bytes are not a body of the announced framing."""
 
@@ -109,7 +113,7 @@ class ChunkedDecoder:
 
 
 class Inflater:
-    """Inflates `gzip` or `deflate`, never more than `limit` bytes in all."""
+    """Inflates `gzip` or `deflate`, never more than `limit` bytes in all, and never a bomb's worth at once."""
 
     def __init__(self, coding: bytes, limit: int) -> None:
         """`coding` is the value of `content-encoding`; raises `FramingError` for one that is not spoken here."""
@@ -123,12 +127,13 @@ class Inflater:
     def feed(self, data: bytes) -> bytes:
         """The next inflated bytes. Raises `TooLarge` or `FramingError`."""
         self._fed = True
+        most = min(self._room, _AT_ONCE)
         try:
-            out = self._machine.decompress(data, self._room + 1)
+            out = self._machine.decompress(data, most + 1)
         except zlib.error as error:
             raise FramingError("the compressed body is damaged") from error
         self._room -= len(out)
-        if self._room < 0:
+        if len(out) > most:
             raise TooLarge
         if self._machine.unused_data:
             raise FramingError("bytes follow the compressed body")

@@ -118,7 +118,7 @@ class Connection(asyncio.Protocol):
         self._head = HeadParser(self._request, limits)
         self._call: Call | None = None
         self._refusal: GatewayError | None = None
-        self._parts: list[bytes] = []
+        self._body = bytearray()
         self._size = 0
         self._chunked: ChunkedDecoder | None = None
         self._body_read = False
@@ -254,10 +254,10 @@ class Connection(asyncio.Protocol):
             return
         need = cast("int", self._request.length) - self._size
         piece = data[:need] if len(data) > need else data
-        self._parts.append(piece)
         self._size += len(piece)
+        self._body += piece
         if len(piece) == need:
-            self._handle(b"".join(self._parts) if len(self._parts) > 1 else piece, data[need:])
+            self._handle(bytes(self._body), data[need:])
 
     def _handle(self, body: bytes, rest: bytes) -> None:
         self._phase = "busy"
@@ -265,7 +265,7 @@ class Connection(asyncio.Protocol):
         self._ahead = rest
         self._body_read = True
         request, reply = self._request, cast("Reply", self._reply)
-        request.body = body
+        request.body, self._body = body, bytearray()
         if self._refusal is not None or self._call is None:
             self._server.app.refuse(request, reply, cast("GatewayError", self._refusal))
             return

@@ -8,7 +8,7 @@ from trunkline.edge.request import Request
 from trunkline.edge.server import Task
 from trunkline.gateway import health
 from trunkline.gateway.endpoints import ADMIN, DEFAULT_DIALECT, Endpoint
-from trunkline.pipeline.refuse import retry_after
+from trunkline.pipeline.outgoing import retry_after
 from trunkline.telemetry.metrics import Metrics
 
 

@@ -14,10 +14,10 @@ from trunkline.gateway import health
 from trunkline.gateway.cors import Cors
 from trunkline.gateway.endpoints import DEFAULT_DIALECT, Endpoint, find
 from trunkline.pipeline.exchange import Exchange, Parts
-from trunkline.pipeline.refuse import retry_after
+from trunkline.pipeline.outgoing import retry_after
 from trunkline.pipeline.run import run
 from trunkline.policy.failures import Failures
-from trunkline.policy.keys import Principal
+from trunkline.policy.keys import Principal, invalid
 from trunkline.telemetry.lines import RequestLine
 
 _JSON = b"content-type: application/json\r\n"
@@ -150,7 +150,7 @@ class Gateway:
         if wait:
             raise GatewayError(Kind.RATE_LIMITED, "Too many requests without a valid key.", retry_after=wait)
         if headers.keys() & {b"authorization", b"x-api-key", b"x-goog-api-key"}:
-            raise GatewayError(Kind.UNAUTHENTICATED, "The API key is not valid.", code="invalid_api_key")
+            raise invalid()
         raise GatewayError(
             Kind.UNAUTHENTICATED, "No API key. Send it as 'Authorization: Bearer tl-…' or as x-api-key.", code="missing_api_key"
         )

@@ -21,10 +21,12 @@ class Cors:
         self._any = b"*" in self._origins
 
     def headers(self, request: Request) -> bytes:
-        """The header lines for an answer to `request`; empty where CORS is off or the page is not named."""
-        origin = request.headers.get(b"origin")
-        if not self._origins or origin is None or not (self._any or origin in self._origins):
+        """The header lines for an answer to `request`; empty where CORS is off."""
+        if not self._origins:
             return b""
+        origin = request.headers.get(b"origin")
+        if origin is None or not (self._any or origin in self._origins):
+            return b"vary: origin\r\n"
         lines = b"access-control-allow-origin: %b\r\nvary: origin\r\n" % origin
         if request.method == "OPTIONS":
             asked = request.headers.get(b"access-control-request-headers", b"authorization, content-type")

@@ -50,8 +50,6 @@ class Stats(msgspec.Struct, frozen=True):
     """Settlements given up: not written, and memory at its bound. Always 0 where `can_accept` is heeded."""
     backlog: int
     """Settlements not yet in the store."""
-    oldest_ns: int
-    """Wall clock at which the oldest of those in memory started, nanoseconds since the epoch; 0 when none waits."""
 
 
 class Journal:
@@ -88,9 +86,9 @@ class Journal:
         self._segment: Segment | None = None
         self._retry_at = 0.0
         self._healthy = True
-        self._appended = self._failed = self._lost = self._spilled = 0
-        self.recovered = 0
-        """Spilled settlements that are in the store by now. Changed by the writer."""
+        self._appended = self._failed = self._lost = self._owed = 0
+        self.stored = 0
+        """Settlements given to the writer that are in the store by now. Changed by the writer."""
 
     def open(self, record: Open) -> Ticket:
         """Write down that a request was accepted. The ticket belongs to its settlement."""
@@ -105,6 +103,7 @@ class Journal:
         waiting = len(self.pending)
         if waiting < self._backlog or (where is NOWHERE and waiting < 2 * self._backlog):
             self.pending.append((record, ticket, where))
+            self._owed += 1
         elif where is NOWHERE:
             self._lost += 1
         else:
@@ -118,17 +117,12 @@ class Journal:
 
     def stats(self) -> Stats:
         """A reading; safe from any thread."""
-        try:
-            oldest = self.pending[0][0].opened.started_ns
-        except IndexError:
-            oldest = 0
         return Stats(
             healthy=self._healthy,
             appended=self._appended,
             failed=self._failed,
             lost=self._lost,
-            backlog=len(self.pending) + self._spilled - self.recovered,
-            oldest_ns=oldest,
+            backlog=self._owed - self.stored,
         )
 
     def close(self) -> None:
@@ -203,4 +197,4 @@ class Journal:
                 where.spilled_at = where.last
             for segment in (ticket, where):
                 where.owed[segment] = where.owed.get(segment, 0) + 1
-        self._spilled += 1
+        self._owed += 1

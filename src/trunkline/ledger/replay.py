@@ -1,6 +1,8 @@
 """What an earlier process left in its journal, as rows for the store: its settlements, and rows for what it never settled.
 
-Asked for the next rows, the ones before are stored; so nothing is deleted before everything is. Damage never stops it.
+Asked for the next rows, the ones before are stored; so nothing is deleted before everything is. Damage never stops it. A
+segment that cannot be read may hold the settlement of what the others opened: then nothing is called interrupted, nothing
+is deleted, and the next start reads all of them again.
 """
 
 from __future__ import annotations
@@ -17,15 +19,11 @@ Report = Callable[[str, str], None]
 
 
 class Replay:
-    """One pass over old segments, oldest first. Counts may be read from any thread."""
+    """One pass over old segments, oldest first."""
 
     def __init__(self, paths: Sequence[Path], batch: int, report: Report) -> None:
-        self.settled = 0
-        """Settlements found."""
         self.interrupted = 0
-        """Requests that were opened and never settled."""
-        self.damaged = 0
-        """Segments that could not be read to their end; set aside as `.corrupt`."""
+        """Requests that were opened and never settled. May be read from any thread."""
         self._paths = paths
         self._batch = batch
         self._report = report
@@ -39,16 +37,17 @@ class Replay:
             try:
                 data = path.read_bytes()
             except OSError as error:
-                self._report("a journal segment could not be read; the next start will", repr(error))
+                self._report("a journal segment could not be read; the next start will read all of them again", repr(error))
                 continue
             sound = yield from self._segment(data)
             (read if sound == len(data) else aside).append(path)
+        if len(read) + len(aside) < len(self._paths):
+            return
         left = [row(interrupted(opened)) for opened in self._unsettled.values()]
         self.interrupted = len(left)
         for first in range(0, len(left), self._batch):
             yield left[first : first + self._batch]
         for path in aside:
-            self.damaged += 1
             self._report("a journal segment is damaged; what could be read is stored, the file is set aside", path.name)
             with contextlib.suppress(OSError):
                 path.rename(path.with_suffix(".corrupt"))
@@ -66,7 +65,6 @@ class Replay:
                 self._unsettled[record.id] = record
                 continue
             self._unsettled.pop(record.opened.id, None)
-            self.settled += 1
             rows.append(row(record))
             if len(rows) == self._batch:
                 yield rows

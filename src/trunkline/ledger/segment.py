@@ -94,7 +94,8 @@ def scan(data: bytes, start: int = 0) -> Iterator[tuple[int, Record]]:
 def settled(directory: Path) -> list[Settle]:
     """Every settlement in the journal, oldest first, leaving it as it is: for readers beside a gateway that may be running.
 
-    A segment that vanishes meanwhile was moved into the store; so read the journal first, then the store.
+    A segment that vanishes meanwhile was moved into the store; so read the journal first, then the store. Raises OSError for
+    one that cannot be read: without it the accounts would be short.
     """
     found: list[Settle] = []
     for _, path in segments(directory):

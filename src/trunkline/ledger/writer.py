@@ -34,7 +34,7 @@ class Writer:
     def __init__(self, journal: Journal, save: Save, *, report: Report, interval: float = INTERVAL_SECONDS) -> None:
         """`report` is told of trouble and its end, as (message, detail), from the writer's thread; it must not block."""
         self.stored = 0
-        """Rows the store took, those it had already too."""
+        """Rows the store took, those it had already and those of earlier processes too."""
         self.failures = 0
         """Attempts the store refused."""
         self.sync_failures = 0
@@ -119,7 +119,7 @@ class Writer:
             self._save(self._rows)
         except Exception as error:  # noqa: BLE001 - whatever it is, the rows stay and are tried again
             if not self._backoff:
-                self._report("the store does not take the ledger's records; they wait in the journal", repr(error))
+                self._report("the store does not take the ledger's records; they wait", repr(error))
             self.failures += 1
             self._backoff = min(max(self._interval, self._backoff * 2), MAX_BACKOFF_SECONDS)
             self._retry_at = time.monotonic() + self._backoff
@@ -147,6 +147,7 @@ class Writer:
             for _, opened, settled in batch:
                 opened.done += 1
                 settled.done += 1
+            self._journal.stored += len(batch)
 
     def _from_files(self) -> Iterator[list[Row]]:
         """Settlements that did not fit into memory, read back from the segments; an empty list when there is none."""
@@ -168,7 +169,7 @@ class Writer:
                 yield [row(record) for record in settlements[first : first + BATCH]]
             for other, count in owed.items():
                 other.done += count
-            self._journal.recovered += sum(owed.values()) // 2
+            self._journal.stored += sum(owed.values()) // 2
 
     def _sync(self) -> None:
         """Bring to the disk what was appended since the last time."""

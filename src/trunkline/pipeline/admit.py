@@ -5,16 +5,18 @@ from __future__ import annotations
 from trunkline.canon.errors import GatewayError, Kind
 from trunkline.ledger.record import Open
 from trunkline.pipeline.exchange import Exchange, Parts
-from trunkline.policy.keys import refuse
+from trunkline.policy.keys import invalid, not_allowed
 from trunkline.providers.provider import Target
 
 
 def admit(exchange: Exchange, parts: Parts) -> Target:
-    """The target to ask. Raises `GatewayError` (400, 403, 404, 503); after it returns, the request is accepted."""
+    """The target to ask. Raises `GatewayError` (400, 401, 403, 404, 503); after it returns, the request is accepted."""
+    if not parts.live.keys.holds(exchange.principal):
+        raise invalid()
     ask = exchange.ask = exchange.dialect.read_request(exchange.request.body)
     principal, snapshot = exchange.principal, exchange.snapshot
     if not principal.may_use(ask.model):
-        raise refuse(ask.model)
+        raise not_allowed(ask.model)
     route = snapshot.route(ask.model)
     if route is None:
         raise GatewayError(

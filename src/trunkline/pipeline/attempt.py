@@ -12,6 +12,7 @@ from trunkline.canon.wire import WireRequest
 from trunkline.dialects.dialect import Ask
 from trunkline.pipeline.echo import EchoAnswer
 from trunkline.pipeline.exchange import Exchange, Parts
+from trunkline.pipeline.outgoing import scrub
 from trunkline.providers.provider import Provider, Target
 
 _MAX_ERROR = 1024 * 1024
@@ -66,6 +67,7 @@ async def attempt(exchange: Exchange, parts: Parts, target: Target) -> Incoming:
     )
     exchange.upstream_id = _told(exchange, answer, b"x-request-id", _MAX_ID)
     if 200 <= answer.status < 300:
+        exchange.answered = True
         return answer
     raise await _refusal(exchange, answer)
 
@@ -91,15 +93,6 @@ async def _refusal(exchange: Exchange, answer: Incoming) -> GatewayError:
         after = _told(exchange, answer, b"retry-after", _MAX_RETRY_AFTER)
         error.upstream = msgspec.structs.replace(error.upstream, retry_after=after)
     return error
-
-
-def scrub(exchange: Exchange, text: bytes) -> bytes:
-    """What a provider said, without the credential that it was shown, should it say it back."""
-    if exchange.target is not None:
-        for secret in exchange.target.provider.secrets:
-            if secret in text:
-                text = text.replace(secret, b"***")
-    return text
 
 
 def _told(exchange: Exchange, answer: Incoming, name: bytes, most: int) -> str:

@@ -54,6 +54,7 @@ class Exchange:
     """One request's state. `target` and what follows are set as the request gets there."""
 
     __slots__ = (
+        "answered",
         "ask",
         "cost_nano",
         "deadlines",
@@ -102,6 +103,8 @@ class Exchange:
         self.ticket: Ticket | None = None
         self.sent = False
         """The request was given to a provider, who may charge for it from then on."""
+        self.answered = False
+        """The provider began an answer that is no error."""
         self.tap: Tap | None = None
         self.usage = NO_USAGE
         self.raw_usage = ""

@@ -10,8 +10,10 @@ from typing import cast
 from trunkline.canon.errors import GatewayError, Kind
 from trunkline.canon.usage import Usage
 from trunkline.dialects.dialect import Ask
-from trunkline.pipeline.attempt import Incoming, read_at_most, scrub
+from trunkline.pipeline.attempt import Incoming, read_at_most
 from trunkline.pipeline.exchange import Exchange, Parts
+from trunkline.pipeline.outgoing import head, scrub_json
+from trunkline.pipeline.settle import price
 from trunkline.providers.provider import Target
 
 _MAX_HELD = 64 * 1024
@@ -25,20 +27,24 @@ async def relay(exchange: Exchange, parts: Parts, answer: Incoming) -> None:
     if not streamed:
         await _whole(exchange, parts, answer)
     elif ask.stream:
-        await _stream(exchange, parts, answer)
+        await _Stream(exchange, parts, answer).run()
     else:
         answer.close()
         raise GatewayError(Kind.UPSTREAM_PROTOCOL, "The provider answered with a stream that was not asked for.")
 
 
 async def _whole(exchange: Exchange, parts: Parts, answer: Incoming) -> None:
-    if cast("Ask", exchange.ask).stream:  # the limit it was sent with is a stream's, which is not held in memory
+    ask = cast("Ask", exchange.ask)
+    if ask.stream:  # the limit it was sent with is a stream's, which is not held in memory
         body = await read_at_most(answer, cast("Target", exchange.target).provider.max_answer)
     else:
         body = await answer.read()
     whole = exchange.dialect.read_reply(body)
     exchange.raw_usage, exchange.finish = whole.raw_usage, whole.finish
-    price(exchange, parts, whole.usage)
+    usage = whole.usage
+    if usage.basis == "none":
+        usage = Usage(input=exchange.dialect.estimate_input(ask), output=whole.estimate, basis="estimated")
+    price(exchange, parts, usage)
     cost = exchange.cost_nano
     headers = head(exchange) + b"content-type: application/json\r\n"
     if cost is not None:
@@ -47,63 +53,65 @@ async def _whole(exchange: Exchange, parts: Parts, answer: Incoming) -> None:
     exchange.reply.send(200, headers, body)
 
 
-async def _stream(exchange: Exchange, parts: Parts, answer: Incoming) -> None:
-    reply, target = exchange.reply, cast("Target", exchange.target)
-    hide = target.provider.stream_usage == "ask" and not cast("Ask", exchange.ask).include_usage
-    tap = exchange.tap = exchange.dialect.tap(hide_usage=hide)
-    feed, write = tap.feed, reply.write
-    held = b""
+class _Stream:
+    """One streamed answer on its way."""
 
-    def begin(first: bytes) -> None:
-        exchange.first_byte = parts.mono()
-        reply.flow = answer
+    def __init__(self, exchange: Exchange, parts: Parts, answer: Incoming) -> None:
+        target, ask = cast("Target", exchange.target), cast("Ask", exchange.ask)
+        hide = target.provider.stream_usage == "ask" and not ask.include_usage
+        self._exchange = exchange
+        self._parts = parts
+        self._answer = answer
+        self._reply = exchange.reply
+        self._tap = exchange.tap = exchange.dialect.tap(hide_usage=hide)
+        self._held = b""
+
+    async def run(self) -> None:
+        """Push until the end. Raises `GatewayError`."""
+        tap = self._tap
+        try:
+            await self._answer.pump(self._take)
+        except GatewayError:
+            if not tap.ended:
+                raise  # after the end mark the client has everything: what becomes of the connection is ours alone
+        rest = tap.close()
+        if not tap.opened and tap.error is None:
+            raise GatewayError(Kind.UPSTREAM_PROTOCOL, "The provider's answer is an empty stream.")
+        if not tap.complete and tap.error is None:  # `rest` is half an event then, and stays here
+            raise GatewayError(Kind.UPSTREAM_BROKEN, "The provider ended its answer before it was finished.")
+        self._pass(rest)
+        self._reply.end()
+
+    def _take(self, data: bytes) -> None:
+        """The sink: called for every piece, in the tick it arrives in."""
+        data = self._tap.feed(data)
+        if self._reply.started and self._tap.error is None:
+            self._reply.write(data)
+        else:
+            self._pass(data)
+
+    def _pass(self, data: bytes) -> None:
+        """What is not an ordinary piece in the middle: the beginning, the rest at the end, and events around an error."""
+        tap = self._tap
+        if tap.error is not None:
+            if not tap.opened:
+                raise tap.error  # nothing was shown yet: answered as an ordinary error
+            ours = self._exchange.dialect.write_stream_error(tap.error)
+            data = scrub_json(self._exchange, self._held + data, ours)
+            self._held = b""
+        if self._reply.started:
+            self._reply.write(data)
+        elif tap.opened:
+            self._begin(self._held + data)
+        else:
+            self._held += data
+            if len(self._held) > _MAX_HELD:
+                raise GatewayError(Kind.UPSTREAM_PROTOCOL, "The provider sent comments but no event.")
+
+    def _begin(self, first: bytes) -> None:
+        exchange, reply = self._exchange, self._reply
+        self._held = b""
+        exchange.first_byte = self._parts.mono()
+        reply.flow = self._answer
         reply.start(200, head(exchange) + b"content-type: text/event-stream\r\ncache-control: no-cache\r\n")
-        write(first if tap.error is None else scrub(exchange, first))
-
-    def sink(data: bytes) -> None:
-        nonlocal held
-        if reply.started:
-            out = feed(data)
-            write(out if tap.error is None else scrub(exchange, out))
-            return
-        held += feed(data)
-        if tap.opened:
-            begin(held)
-        elif tap.error is not None:
-            raise tap.error  # nothing was shown yet: answered as an ordinary error
-        elif len(held) > _MAX_HELD:
-            raise GatewayError(Kind.UPSTREAM_PROTOCOL, "The provider sent comments but no event.")
-
-    await answer.pump(sink)
-    rest = tap.close()
-    if not reply.started:
-        if not tap.opened:
-            raise tap.error or GatewayError(Kind.UPSTREAM_PROTOCOL, "The provider's answer is an empty stream.")
-        begin(held)
-    if not tap.complete and tap.error is None:
-        raise GatewayError(Kind.UPSTREAM_BROKEN, "The provider ended its answer before it was finished.")
-    write(rest)
-    reply.end()
-
-
-def head(exchange: Exchange) -> bytes:
-    """The header lines every answer carries, framing and content type aside."""
-    target = exchange.target
-    if target is None:
-        return b"x-request-id: %b\r\n%b" % (exchange.id.encode("ascii"), exchange.extra)
-    return b"x-request-id: %b\r\nx-trunkline-provider: %b\r\nx-trunkline-model: %b\r\nx-trunkline-attempts: 1\r\n%b" % (
-        exchange.id.encode("ascii"),
-        target.provider.name.encode("ascii"),
-        target.model.encode("ascii", "replace"),
-        exchange.extra,
-    )
-
-
-def price(exchange: Exchange, parts: Parts, usage: Usage) -> None:
-    """Put a price on what was used."""
-    exchange.usage = usage
-    target = cast("Target", exchange.target)
-    found = parts.prices.find(target.provider.kind, target.model)
-    if found is not None and usage.basis != "none":
-        exchange.cost_nano = found.cost(usage, exchange.started_ns)
-        exchange.price_version = parts.prices.version
+        reply.write(first)

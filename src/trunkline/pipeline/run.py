@@ -35,6 +35,7 @@ async def run(exchange: Exchange, parts: Parts) -> None:
         refuse(exchange, GatewayError(Kind.INTERNAL, "The gateway failed. The operator's log has the reason."))
     finally:
         parts.metrics.requests_in_flight -= 1
+        exchange.reply.abort()  # no-op where it has ended: a fault of ours must not leave a client waiting for ever
         settle(exchange, parts)
 
 

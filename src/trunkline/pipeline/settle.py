@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from trunkline.canon.errors import GatewayError, Kind
 from trunkline.canon.usage import Usage
 from trunkline.ledger.record import Outcome, Settle
 from trunkline.pipeline.exchange import Exchange, Parts
-from trunkline.pipeline.relay import price
+from trunkline.pipeline.outgoing import scrub
+from trunkline.providers.provider import Target
 from trunkline.telemetry.lines import RequestLine
 
 #: How a failure is called in the ledger; what is not named here is `error`, a failure of the gateway.
@@ -24,8 +27,8 @@ _OUTCOMES: dict[Kind, Outcome] = {
 
 _BREAKS = {Kind.UPSTREAM_PROTOCOL, Kind.UPSTREAM_TIMEOUT}
 """Failures that are `upstream_broken` once the client has seen a part of the answer."""
-_WE_LEFT = {Kind.CLIENT_GONE, Kind.SHUTTING_DOWN}
-"""Failures on our side of a request that the provider may well have answered, and charged for."""
+_WE_LEFT = {Kind.CLIENT_GONE, Kind.SHUTTING_DOWN, Kind.UPSTREAM_TIMEOUT}
+"""Failures at which we hung up on a provider that may well have been answering, and charging for it."""
 
 
 def settle(exchange: Exchange, parts: Parts) -> None:
@@ -44,9 +47,9 @@ def settle(exchange: Exchange, parts: Parts) -> None:
             outcome=outcome,
             status=status,
             error=kind,
-            finish=exchange.finish,
+            finish=_shown(exchange, exchange.finish),
             usage=exchange.usage,
-            raw_usage=exchange.raw_usage,
+            raw_usage=_shown(exchange, exchange.raw_usage),
             cost_nano=exchange.cost_nano,
             price_version=exchange.price_version,
             duration_us=duration_us,
@@ -57,6 +60,21 @@ def settle(exchange: Exchange, parts: Parts) -> None:
     line = _line(exchange, parts, outcome, status, kind, duration_us, first_byte_us)
     parts.metrics.request(line)
     parts.log.request(line)
+
+
+def price(exchange: Exchange, parts: Parts, usage: Usage) -> None:
+    """Put a price on what was used."""
+    exchange.usage = usage
+    target = cast("Target", exchange.target)
+    found = parts.prices.find(target.provider.kind, target.model)
+    if found is not None and usage.basis != "none":
+        exchange.cost_nano = found.cost(usage, exchange.started_ns)
+        exchange.price_version = parts.prices.version
+
+
+def _shown(exchange: Exchange, told: str) -> str:
+    """A provider's words as the ledger may keep them."""
+    return scrub(exchange, told.encode()).decode() if told else ""
 
 
 def _outcome(error: GatewayError | None, *, begun: bool) -> Outcome:
@@ -77,7 +95,8 @@ def _take_usage(exchange: Exchange, parts: Parts, error: GatewayError | None) ->
             return
     begun = tap is not None and tap.opened
     left = exchange.sent and error is not None and error.kind in _WE_LEFT
-    if ask is not None and exchange.usage.basis == "none" and (begun or left):
+    cut = exchange.answered and error is not None and error.kind is Kind.UPSTREAM_BROKEN
+    if ask is not None and exchange.usage.basis == "none" and (begun or left or cut):
         output = tap.estimate() if tap is not None else 0
         price(exchange, parts, Usage(input=exchange.dialect.estimate_input(ask), output=output, basis="estimated"))
 
@@ -105,6 +124,7 @@ def _line(  # noqa: PLR0913 - what was worked out once, for two readers
         input_tokens=exchange.usage.input,
         output_tokens=exchange.usage.output,
         cost_nano=exchange.cost_nano,
+        basis=exchange.usage.basis,
         client=request.client,
         bytes_out=exchange.reply.bytes_out,
         detail=exchange.detail,

@@ -13,7 +13,6 @@ import msgspec
 
 from trunkline.canon.errors import GatewayError, Kind
 
-KEY_PREFIX = "tl-"
 MAX_KEY_BYTES = 512
 """A longer credential is refused unread."""
 
@@ -40,10 +39,8 @@ class KeyRing:
     """All keys that are valid now. Swapped whole when one is created or revoked."""
 
     def __init__(self, principals: Iterable[Principal]) -> None:
+        """Of two with one key the later counts."""
         self._by_digest = {p.digest: p for p in principals}
-
-    def __len__(self) -> int:
-        return len(self._by_digest)
 
     def find(self, key: bytes) -> Principal | None:
         """The principal of `key` (raw bytes as sent), or None. Costs one digest; never a database look-up."""
@@ -55,8 +52,17 @@ class KeyRing:
             return None
         return principal
 
+    def holds(self, principal: Principal) -> bool:
+        """Whether the key is still valid: a request's body may arrive long after its head was let in."""
+        return principal.digest in self._by_digest
 
-def refuse(model: str) -> GatewayError:
+
+def invalid() -> GatewayError:
+    """The 401 for a key that is not, or no longer, valid. Constant: it says nothing of the key."""
+    return GatewayError(Kind.UNAUTHENTICATED, "The API key is not valid.", code="invalid_api_key")
+
+
+def not_allowed(model: str) -> GatewayError:
     """The 403 for a model that the caller's key may not use. Names the model, never the key."""
     return GatewayError(
         Kind.FORBIDDEN,

@@ -22,7 +22,6 @@ OLLAMA_PORT = 11434
 class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One kind of provider. The fields are explained at the top of `catalog.toml`."""
 
-    title: str
     base_url: str
     env: str
     auth: Auth

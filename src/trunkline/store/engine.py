@@ -1,10 +1,11 @@
-"""Opening the store: SQLite in the data directory unless an address says otherwise, checked, and of this program's version.
+"""Opening the store: SQLite in the data directory, checked, and of this program's version.
 
 A store that is foreign, damaged, newer, or gone in part is refused with words; it is never replaced by an empty one.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from collections.abc import Iterator
@@ -27,6 +28,8 @@ SMALL_BYTES = 16 * 1024 * 1024
 PATIENCE_SECONDS = 1.0
 """How long a statement waits for another process, unless the caller says otherwise."""
 
+_GUARD = "store.lock"
+"""Held while the store is opened. It says so when the database was made, so that a lost one is noticed."""
 _VERSION_TABLE = """CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"""
 
@@ -49,42 +52,37 @@ class Store:
         self._engine.dispose()
 
 
-def open_store(data: Path, url: str | None = None, *, check: bool = True, patience: float = PATIENCE_SECONDS) -> Store:
+def open_store(data: Path, *, create: bool = True, check: bool = True, patience: float = PATIENCE_SECONDS) -> Store:
     """Open the store of a data directory, made and brought up to date where need be. Raises StoreError.
 
-    `url` is an SQLAlchemy address of a database elsewhere. `check` false leaves out the search for damage, for a command
-    beside a running gateway. `patience` is how many seconds a statement waits for a lock; a gateway wants little, because its
-    writer syncs nothing while it waits. Several processes may call this at once: one works, the others wait.
+    `create` false makes nothing: without a database it is an error. `check` false leaves out the search for damage, for a
+    command beside a running gateway. `patience` is how many seconds a statement waits for a lock; a gateway wants little,
+    because its writer syncs nothing while it waits. Several processes may call this at once: one works, the others wait.
     """
+    path = data / DATABASE
+    if not create and not path.exists():
+        _look_for_remains(path)
+        raise StoreError(f"No gateway has used the data directory {data} yet.", "Name another with --data or TRUNKLINE_DATA.")
     try:
         make_private(data)
-        guard = os.open(data / "store.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        guard = os.open(data / _GUARD, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         remedy = "Choose another with --data or TRUNKLINE_DATA, or make it writable."
         raise StoreError(f"The data directory {data} cannot be used: {error.strerror}.", remedy) from error
     try:
         fcntl.flock(guard, fcntl.LOCK_EX)
-        return _open_url(url) if url else _open_file(data / DATABASE, check, patience)
+        store = _open_file(path, check, patience)
+        with contextlib.suppress(OSError):  # a full disk; the next opening says it
+            os.pwrite(guard, b"The database was made.\n", 0)
+        return store
     finally:
         os.close(guard)
 
 
-def _open_url(url: str) -> Store:
-    with explained("of the configured address"):
-        engine = create_engine(url)
-        with engine.begin() as connection:
-            if not inspect(connection).get_table_names():
-                _create_tables(connection)
-            _bring_up(connection, engine.url.render_as_string(hide_password=True))
-    return Store(engine, engine.url.render_as_string(hide_password=True))
-
-
 def _open_file(path: Path, check: bool, patience: float) -> Store:
-    log = path.with_name(f"{path.name}-wal")
-    unclean = log.exists() and log.stat().st_size > 0
+    unclean = _is_filled(_log(path))
     if not path.exists():
-        if unclean:
-            raise corrupt(path, "the file is gone, but its write-ahead log is there")
+        _look_for_remains(path)
         _create_file(path)
     _look_at_header(path)
     engine = _sqlite(path, patience)
@@ -99,6 +97,21 @@ def _open_file(path: Path, check: bool, patience: float) -> Store:
         engine.dispose()
         raise
     return Store(engine, str(path))
+
+
+def _log(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
+
+
+def _is_filled(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
+
+
+def _look_for_remains(path: Path) -> None:
+    """Refuse to begin anew where a database was lost: its keys and accounts would be gone in silence."""
+    for sign in (_log(path), path.with_name(_GUARD)):
+        if _is_filled(sign):
+            raise corrupt(path, f"the file is gone, but {sign.name} shows that it was there (remove that too to begin anew)")
 
 
 def _look_at_header(path: Path) -> None:
@@ -162,17 +175,19 @@ def _create_tables(connection: Connection) -> None:
     connection.execute(text("INSERT INTO alembic_version (version_num) VALUES (:head)"), {"head": REVISIONS[-1]})
 
 
-def _bring_up(connection: Connection, place: Path | str) -> None:
+def _bring_up(connection: Connection, path: Path) -> None:
     if not inspect(connection).has_table("alembic_version"):
-        raise _foreign(place)
+        raise _foreign(path)
     revision = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
-    if revision is not None and revision not in REVISIONS:
+    if revision is None:
+        raise _foreign(path)
+    if revision not in REVISIONS:
         remedy = "Install the newer version again, or restore a backup made by this one."
-        raise StoreError(f"The database {place} was made by a newer version of Trunkline (schema {revision!r}).", remedy)
+        raise StoreError(f"The database {path} was made by a newer version of Trunkline (schema {revision!r}).", remedy)
     if revision != REVISIONS[-1]:
         upgrade(connection)
 
 
-def _foreign(place: Path | str) -> StoreError:
+def _foreign(path: Path) -> StoreError:
     remedy = "Choose another data directory with --data or TRUNKLINE_DATA, or restore a backup."
-    return StoreError(f"The database {place} is not one of Trunkline, or its header is damaged.", remedy)
+    return StoreError(f"The database {path} is not one of Trunkline, or its header is damaged.", remedy)

@@ -55,4 +55,6 @@ def explained(place: Path | str) -> Iterator[None]:
         remedy = "See that the disk has room and that the file may be written."
         raise StoreError(f"The database {place} cannot be used: {str(error.orig).rstrip('.')}.", remedy) from error
     except SQLAlchemyError as error:
-        raise StoreError(f"The database {place} cannot be used: {error}.", "See that its address is right.") from error
+        raise StoreError(
+            f"The database {place} cannot be used: {error}.", "This is a fault of Trunkline; report it."
+        ) from error

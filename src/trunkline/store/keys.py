@@ -11,11 +11,11 @@ from collections.abc import Sequence
 
 import msgspec
 from sqlalchemy import Connection, select, update
+from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import IntegrityError
 
 from trunkline.store.engine import Store
 from trunkline.store.errors import StoreError
-from trunkline.store.insert import insert
 from trunkline.store.tables import keys, meta
 
 MAX_NAME = 64
@@ -97,6 +97,6 @@ def _models(models: list[str] | None) -> tuple[str, ...] | None:
 
 def _count_up(connection: Connection) -> int:
     """Every change of the keys raises the generation in the same transaction, so that a gateway can say which it works with."""
-    first = insert(connection.dialect, meta).values(name=_GENERATION, value=1)
+    first = insert(meta).values(name=_GENERATION, value=1)
     counted = first.on_conflict_do_update(index_elements=[meta.c.name], set_={"value": meta.c.value + 1})
     return int(connection.execute(counted.returning(meta.c.value)).scalar_one())

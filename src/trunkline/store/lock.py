@@ -44,8 +44,11 @@ class DataLock:
             os.close(fd)
             remedy = "Stop it first, or give this one a data directory of its own with --data or TRUNKLINE_DATA."
             raise StoreError(f"Another gateway (process {process}) uses the data directory {data}.", remedy)
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        with contextlib.suppress(OSError):  # a full disk; without a process id in the file nobody signals us
+            os.ftruncate(fd, 0)
+            # Of an earlier process, which in a container had our id: with it we would be signalled before we listen.
+            (data / _LOADED).unlink(missing_ok=True)
+            os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
         return cls(fd)
 
     def release(self) -> None:
@@ -82,12 +85,13 @@ def holder(data: Path) -> int | None:
 def acknowledge(data: Path, generation: int) -> None:
     """Say that this process works with the keys of `generation`. Call it first when a SIGHUP will be heard. Raises OSError."""
     fresh = data / f"{_LOADED}.new"
+    fresh.touch(0o600)
     fresh.write_text(f"{os.getpid()} {generation}\n", encoding="ascii")
     fresh.replace(data / _LOADED)
 
 
 def notify(data: Path, generation: int, seconds: float = 5.0) -> bool:
-    """Make a running gateway work with the keys of `generation`, or newer. True when it does, or when none runs.
+    """Make a running gateway work with the keys of `generation`, or newer. True when it says so, or when none runs.
 
     A gateway that has not acknowledged anything yet is still starting: it will read the keys by itself, and a signal could
     end it, so it only is waited for.
@@ -100,7 +104,7 @@ def notify(data: Path, generation: int, seconds: float = 5.0) -> bool:
             if loaded >= generation:
                 return True
             if time.monotonic() >= signal_at:
-                with contextlib.suppress(ProcessLookupError):
+                with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(process, signal.SIGHUP)
                 signal_at = time.monotonic() + _SIGNAL_SECONDS
         if time.monotonic() >= end:

@@ -18,7 +18,10 @@ def data_dir(argument: Path | None, environ: Mapping[str, str]) -> Path:
 
 
 def make_private(data: Path) -> None:
-    """Make the directory, readable by its owner only; an existing one is narrowed to that. Raises OSError."""
+    """Make the directory, for its owner only. One that exists is left as it is: others may use it too. Raises OSError."""
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if data.stat().st_mode & 0o077:
-        data.chmod(0o700)
+
+
+def is_private(data: Path) -> bool:
+    """Whether nobody but its owner may look into the directory. Its files are their owner's alone in any case."""
+    return not data.stat().st_mode & 0o077

@@ -9,15 +9,14 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
 from operator import itemgetter
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Dialect, func, select
+from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy.dialects import sqlite
 
 from trunkline.store.engine import Store
-from trunkline.store.insert import insert as insert_into
 from trunkline.store.tables import usage
 
 By = Literal["day", "key", "model", "provider"]
@@ -29,6 +28,10 @@ _MAX_INTEGER = 2**63 - 1
 _LOW = 0xFFFF_FFFF
 _SUMMED = ("input_tokens", "cache_read_tokens", "output_tokens", "cost_nano")
 
+_INSERTION = str(sqlite.insert(usage).on_conflict_do_nothing(index_elements=[usage.c.id]).compile(dialect=sqlite.dialect()))
+"""Compiled once and given to the driver as it is: what SQLAlchemy does for each row would double the cost of a record."""
+_values = itemgetter(*usage.c.keys())
+
 
 class Total(msgspec.Struct):
     """The sums of one group. Python integers: no overflow, no rounding."""
@@ -37,7 +40,7 @@ class Total(msgspec.Struct):
     """The day (UTC, `2026-01-31`), or the key, model or provider."""
     requests: int = 0
     unpriced: int = 0
-    """Requests whose cost is unknown; they are not in `cost_nano`."""
+    """Requests that used something whose cost is unknown, and so is not in `cost_nano`."""
     input_tokens: int = 0
     cache_read_tokens: int = 0
     """Part of the input."""
@@ -56,23 +59,10 @@ def insert(store: Store, rows: Sequence[Mapping[str, object]]) -> None:
     if not rows:
         return
     with store.begin() as connection:
-        statement, names = _insertion(connection.dialect)
-        values = itemgetter(*names) if names else dict
         try:
-            connection.exec_driver_sql(statement, [values(row) for row in rows])
+            connection.exec_driver_sql(_INSERTION, [_values(row) for row in rows])
         except OverflowError:  # a provider may claim any number; the books go on
-            connection.exec_driver_sql(statement, [values(_bounded(row)) for row in rows])
-
-
-@lru_cache(maxsize=8)
-def _insertion(dialect: Dialect) -> tuple[str, list[str] | None]:
-    """The insert as SQL, and its columns in order where the driver takes values by place.
-
-    Compiled once and given to the driver as it is: what SQLAlchemy does for each row would double the cost of a record.
-    """
-    statement = insert_into(dialect, usage).on_conflict_do_nothing(index_elements=[usage.c.id])
-    compiled = statement.compile(dialect=dialect, column_keys=usage.c.keys())
-    return str(compiled), compiled.positiontup
+            connection.exec_driver_sql(_INSERTION, [_values(_bounded(row)) for row in rows])
 
 
 def totals(
@@ -84,7 +74,8 @@ def totals(
     halves = [
         half for name in _SUMMED for half in (func.sum(usage.c[name].op(">>")(32)), func.sum(usage.c[name].bitwise_and(_LOW)))
     ]
-    wanted = select(group, func.count(), func.count() - func.count(usage.c.cost_nano), *halves)
+    unpriced = func.count().filter(usage.c.cost_nano.is_(None), usage.c.basis != "none")
+    wanted = select(group, func.count(), unpriced, *halves)
     found: dict[str, Total] = {}
     with store.begin() as connection:
         rest = list(_unstored(connection, unstored, since_ns, until_ns))
@@ -149,7 +140,7 @@ def _total(by: By, row: Sequence[Any]) -> Total:
 def _of_row(by: By, row: Mapping[str, object]) -> Total:
     group = int(str(row["started_ns"])) // _DAY_NS if by == "day" else row[by]
     sums = {name: int(str(row[name] or 0)) for name in _SUMMED}
-    return Total(_name(by, group), 1, int(row["cost_nano"] is None), **sums)
+    return Total(_name(by, group), 1, int(row["cost_nano"] is None and row["basis"] != "none"), **sums)
 
 
 def _name(by: By, group: object) -> str:

@@ -60,6 +60,8 @@ class RequestLine(msgspec.Struct, frozen=True, gc=False):
     output_tokens: int = 0
     cost_nano: int | None = None
     """Nano-dollars; None where no price is known."""
+    basis: str = "none"
+    """Where the usage comes from; `none` where nothing was used, and so nothing need be paid."""
     attempts: int = 1
     client: str = ""
     """The client's address."""
@@ -192,7 +194,7 @@ class Json:
     def event(self, line: EventLine) -> bytes:
         """`ts`, `level`, `event`, then the fields; a field may not take the place of those three."""
         head = {"ts": self._stamps.text(line.ts_ns), "level": line.level, "event": self._mask.text(line.message, TEXT_CAP)}
-        return self._encode(_event_fields(line, self._mask) | head if line.fields else head) + b"\n"
+        return self._encode(head | _event_fields(line, self._mask) | head if line.fields else head) + b"\n"
 
 
 class Pretty:

@@ -96,10 +96,6 @@ class Log:
         if self._idle:
             self._wake.set()
 
-    def hide(self, secrets: Iterable[bytes]) -> None:
-        """Mask these values too, from now on."""
-        self._mask.add(secrets)
-
     def close(self, deadline: float = 1.0) -> int:
         """Write what waits, for at most `deadline` seconds. Returns how many lines were left unwritten."""
         self._closing.set()

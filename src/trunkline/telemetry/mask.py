@@ -32,22 +32,13 @@ def _escape(match: re.Match[str]) -> str:
 
 
 class Mask:
-    """Cleans strings for a log line. Registered secrets may be added while other threads clean."""
+    """Cleans strings for a log line."""
 
     def __init__(self, secrets: Iterable[bytes] = ()) -> None:
-        self._values: frozenset[str] = frozenset()
-        self._known: re.Pattern[str] | None = None
-        self._marks: tuple[str, ...] = ("tl-", "sk-")
-        self.add(secrets)
-
-    def add(self, secrets: Iterable[bytes]) -> None:
-        """Register credential values, as the bytes that go over the wire. They are never forgotten again."""
-        self._values |= {text for secret in secrets if len(text := secret.decode("utf-8", "replace")) >= MIN_SECRET}
-        if not self._values:
-            return
-        longest_first = sorted(self._values, key=len, reverse=True)
-        # The pattern is in place before the marks that lead to it.
-        self._known = re.compile("|".join(map(re.escape, longest_first)))
+        """`secrets`: credential values, as the bytes that go over the wire."""
+        values = {text for secret in secrets if len(text := secret.decode("utf-8", "replace")) >= MIN_SECRET}
+        longest_first = sorted(values, key=len, reverse=True)
+        self._known = re.compile("|".join(map(re.escape, longest_first))) if values else None
         self._marks = ("tl-", "sk-", *longest_first)
 
     def text(self, text: str, cap: int) -> str:

@@ -87,7 +87,7 @@ class _Series:
         self.output_tokens += line.output_tokens
         if line.cost_nano is not None:
             self.cost_nano += line.cost_nano
-        elif line.input_tokens or line.output_tokens:
+        elif line.basis != "none":
             self.unpriced += 1
 
 
@@ -181,7 +181,7 @@ def _series_families(all_series: Sequence[tuple[tuple[str, str, str], _Series]])
     requests = CounterMetricFamily("trunkline_requests", "Settled requests.", labels=[*by, "status", "outcome"])
     tokens = CounterMetricFamily("trunkline_tokens", "Tokens used, as the ledger counts them.", labels=[*by, "direction"])
     cost = CounterMetricFamily("trunkline_cost_usd", "Money spent, in US dollars.", labels=by)
-    unpriced = CounterMetricFamily("trunkline_unpriced_requests", "Requests that used tokens of unknown price.", labels=by)
+    unpriced = CounterMetricFamily("trunkline_unpriced_requests", "Requests whose use has no known price.", labels=by)
     duration = HistogramMetricFamily(
         "trunkline_request_duration_seconds", "From the request to the end of its answer.", labels=by
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trunkline.canon.errors import GatewayError, Kind
@@ -171,3 +172,26 @@ def test_no_message_breaks_the_guess(text: bytes, times: int) -> None:
     content = (text * times).decode("latin-1")
     assert estimate_input(ask_with(messages=[{"role": "user", "content": content}])) >= 0
     assert estimate_input(ask_with(messages=[";base64,", {"data": content}, '"data"'])) >= 0
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        b'"messages":[{"role":"user","content":"hi","data":5}]',
+        b'"messages":[],"tools":[{"function":{"parameters":{"required":["data"]}}}]',
+        b'"messages":["x;base64,"]',
+    ],
+)
+def test_a_mark_without_a_value_ends_the_search(fields: bytes) -> None:
+    """A guess that never ends would stop the whole gateway."""
+    assert estimate_input(read_request(b'{"model":"m",' + fields + b"}")) >= 0
+
+
+@settings(deadline=2000)
+@given(st.lists(st.sampled_from([b'"data"', b";base64,", b'"', b":", b"5", b"x" * 300]), max_size=12))
+def test_any_bytes_are_measured_in_the_end(pieces: list[bytes]) -> None:
+    """Marks, quotes and media in any order."""
+    text = b"".join(pieces)
+    ask = read_request(b'{"model":"m","messages":[]}')
+    ask.fields["messages"] = msgspec.Raw(b"[" + text + b"]")
+    assert estimate_input(ask) >= 0

@@ -226,3 +226,23 @@ def test_the_last_report_wins() -> None:
 def test_a_fresh_tap_knows_nothing() -> None:
     """What has not been reported must not look reported."""
     assert run([]) == (b"", (NO_USAGE, "", "", False, False, None, 0, 0))
+
+
+def test_a_choice_of_unknown_shape_does_not_cost_the_usage() -> None:
+    """One odd element beside a correct usage: the ledger still gets the provider's numbers."""
+    tap = ChatTap(hide_usage=False)
+    odd = '{"choices":[{"index":0,"delta":{"tool_calls":[null]},"finish_reason":"stop"}],' + USAGE + "}"
+    body = events(*HELLO, odd, "[DONE]")
+    assert tap.feed(body) == body
+    assert (tap.usage.input, tap.usage.output, tap.unread) == (7, 2, 1)
+
+
+def test_every_choice_has_its_end() -> None:
+    """n=2: the first choice's finish is not the answer's."""
+    tap = ChatTap(hide_usage=False)
+    tap.feed(events(chunk(delta('"content":"a"') + "," + delta('"content":"b"').replace('"index":0', '"index":1')), STOP))
+    assert not tap.complete
+    tap.feed(events(STOP.replace('"index":0', '"index":1')))
+    assert (tap.complete, tap.ended) == (True, False)
+    tap.feed(events("[DONE]"))
+    assert tap.ended

@@ -20,6 +20,7 @@ _MOST = 10**12
 #: A usage object longer than this is not kept word for word.
 _RAW_USAGE_BYTES = 4096
 _FINISH_LENGTH = 64
+_BYTES_PER_TOKEN = 4
 _ABSENT = msgspec.Raw(b"")
 
 
@@ -45,14 +46,20 @@ class _Groq(msgspec.Struct, gc=False):
     usage: msgspec.Raw = _ABSENT
 
 
+class _Said(msgspec.Struct, gc=False):
+    message: msgspec.Raw = _ABSENT
+
+
 class _Answer(msgspec.Struct, gc=False):
-    choices: list[_Choice] | None = None
+    choices: msgspec.Raw = _ABSENT
     usage: msgspec.Raw = _ABSENT
     error: Any = None
 
 
 _counts = msgspec.json.Decoder(_Counts).decode
 _answer = msgspec.json.Decoder(_Answer).decode
+_choices = msgspec.json.Decoder(list[_Choice]).decode
+_said = msgspec.json.Decoder(list[_Said]).decode
 _groq = msgspec.json.Decoder(_Groq | None).decode
 
 
@@ -65,12 +72,19 @@ def read_reply(body: bytes) -> Whole:
     if answer.error:
         raise reported(answer.error, Upstream(status=200, body=body))
     usage, raw = read_usage(answer.usage)
-    if answer.choices is None and usage is NO_USAGE:
-        raise _protocol("The provider's answer is not a chat completion.", body)
     finish = ""
-    for choice in answer.choices or ():
-        finish = read_finish(choice.finish_reason) or finish
-    return Whole(usage=usage, raw_usage=raw, finish=finish)
+    try:
+        for choice in _choices(answer.choices):
+            finish = read_finish(choice.finish_reason) or finish
+    except (ValueError, RecursionError):
+        if usage is NO_USAGE:
+            raise _protocol("The provider's answer is not a chat completion.", body) from None
+    return Whole(usage=usage, raw_usage=raw, finish=finish, estimate=_guess(answer.choices) if usage is NO_USAGE else 0)
+
+
+def _guess(choices: msgspec.Raw) -> int:
+    """Output tokens of an answer without usage: one for every four bytes of its messages."""
+    return sum(len(bytes(choice.message)) for choice in _said(choices)) // _BYTES_PER_TOKEN
 
 
 def read_finish(value: object) -> str:

@@ -99,13 +99,15 @@ def _media(value: bytes) -> tuple[int, int]:
         at = value.find(mark)
         while at >= 0:
             start = at + len(mark)
-            if mark.endswith(b'"'):  # the mark is a key: its value begins at the next quote
+            if mark.endswith(b'"'):  # the mark is a key: its value begins after the next quote, if there is one
                 start = value.find(b'"', start) + 1
-            end = value.find(b'"', start)
+            end = value.find(b'"', start) if start else -1
+            if end < 0:
+                break
             if end - start > _MEDIA_BYTES:
                 count += 1
                 size += end - start
-            at = value.find(mark, max(start, end))
+            at = value.find(mark, end)
     return count, size
 
 

@@ -40,6 +40,7 @@ class _Delta(msgspec.Struct, gc=False):
 
 
 class _Choice(msgspec.Struct, gc=False):
+    index: Any = 0
     delta: _Delta | None = None
     finish_reason: Any = None
 
@@ -51,7 +52,16 @@ class _Chunk(msgspec.Struct, gc=False):
     x_groq: msgspec.Raw = _ABSENT
 
 
+class _Told(msgspec.Struct, gc=False):
+    """What must not be lost of a chunk whose choices have a shape unknown here."""
+
+    usage: msgspec.Raw = _ABSENT
+    error: Any = None
+    x_groq: msgspec.Raw = _ABSENT
+
+
 _decode = msgspec.json.Decoder(_Chunk).decode
+_decode_told = msgspec.json.Decoder(_Told).decode
 
 
 class ChatTap:
@@ -63,10 +73,13 @@ class ChatTap:
     __slots__ = (
         "_bytes",
         "_cut",
+        "_finished",
         "_hide",
         "_loose",
         "_pieces",
+        "_seen",
         "complete",
+        "ended",
         "error",
         "finish",
         "opened",
@@ -81,11 +94,14 @@ class ChatTap:
         self.finish = ""
         self.opened = False
         self.complete = False
+        self.ended = False
         self.error: GatewayError | None = None
         self.unread = 0
         self._cut = EventCutter()
         self._hide = hide_usage
         self._loose = False
+        self._seen: set[Any] = set()
+        self._finished: set[Any] = set()
         self._pieces = 0
         self._bytes = 0
 
@@ -108,6 +124,10 @@ class ChatTap:
         their bytes (some providers stream many tokens in a piece).
         """
         return max(self._pieces, self._bytes // _BYTES_PER_TOKEN)
+
+    def separator(self) -> bytes:
+        """A blank line where the beginning of an event went out before its end was there."""
+        return b"\n\n" if self._loose else b""
 
     def _loosened(self) -> bytes:
         if not self._loose:
@@ -133,9 +153,11 @@ class ChatTap:
     def _keeps_data(self, event: str, data: bytes) -> bool:
         try:
             chunk = _decode(data)
-        except (ValueError, RecursionError):
-            self._read_other(event, data)
-            return True
+        except (ValueError, RecursionError) as error:
+            if not (isinstance(error, msgspec.ValidationError) and data.startswith(b"{")):
+                self._read_other(event, data)
+                return True
+            chunk = self._told(data)
         if chunk.error or event == "error":
             self._fail(chunk.error, data)
         self._open()
@@ -145,9 +167,12 @@ class ChatTap:
         for choice in chunk.choices or ():
             if choice.delta is not None:
                 self._weigh(choice.delta)
+            index = choice.index if type(choice.index) is int else 0
+            self._seen.add(index)
             if choice.finish_reason is not None and (finish := read_finish(choice.finish_reason)):
                 self.finish = finish
-                self.complete = True
+                self._finished.add(index)
+                self.complete = self._seen == self._finished
         told = chunk.usage
         if told is _ABSENT or told == _NULL:
             if chunk.x_groq is _ABSENT:
@@ -159,9 +184,14 @@ class ChatTap:
             self.raw_usage = raw_usage
         return not (self._hide and chunk.choices == [] and told is chunk.usage and not chunk.error)
 
+    def _told(self, data: bytes) -> _Chunk:
+        self.unread += 1
+        told = _decode_told(data)
+        return _Chunk(usage=told.usage, error=told.error, x_groq=told.x_groq)
+
     def _read_other(self, event: str, data: bytes) -> None:
         if data.startswith(b"[DONE]"):  # as OpenAI's own SDKs look for it
-            self.complete = True
+            self.complete = self.ended = True
         elif event == "error":
             self._fail(data.decode("utf-8", "replace"), data)
         else:

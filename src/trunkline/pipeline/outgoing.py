@@ -1,0 +1,63 @@
+"""What we add to what goes out to a client, and the one thing that must never go out: the provider's credential.
+
+The provider's own bytes pass in `relay`; how an error is spelled belongs in the dialect.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+from trunkline.canon.errors import GatewayError
+from trunkline.pipeline.exchange import Exchange
+
+_ESCAPE = re.compile(rb"\\u([0-9A-Fa-f]{4})|\\(/)")
+_HIDDEN = b"***"
+
+
+def head(exchange: Exchange) -> bytes:
+    """The header lines every answer carries, framing and content type aside."""
+    target = exchange.target
+    if target is None:
+        return b"x-request-id: %b\r\n%b" % (exchange.id.encode("ascii"), exchange.extra)
+    return b"x-request-id: %b\r\nx-trunkline-provider: %b\r\nx-trunkline-model: %b\r\nx-trunkline-attempts: 1\r\n%b" % (
+        exchange.id.encode("ascii"),
+        target.provider.name.encode("ascii"),
+        target.model.encode("ascii", "replace"),
+        exchange.extra,
+    )
+
+
+def retry_after(error: GatewayError) -> bytes:
+    """The `retry-after` line: the provider's own words, else our seconds, rounded up, else nothing."""
+    upstream = error.upstream
+    if upstream is not None and upstream.retry_after:
+        return b"retry-after: %b\r\n" % upstream.retry_after.encode("ascii", "replace")
+    if error.retry_after is not None:
+        return b"retry-after: %d\r\n" % max(1, math.ceil(error.retry_after))
+    return b""
+
+
+def scrub(exchange: Exchange, text: bytes) -> bytes:
+    """What a provider said, without the credential that it was shown, should it say it back."""
+    if exchange.target is not None:
+        for secret in exchange.target.provider.secrets:
+            if secret in text:
+                text = text.replace(secret, _HIDDEN)
+    return text
+
+
+def scrub_json(exchange: Exchange, text: bytes, instead: bytes) -> bytes:
+    """As `scrub`, for a provider's JSON: where the credential hides behind escapes, `instead` goes out, scrubbed as well."""
+    text = scrub(exchange, text)
+    plain = unescaped(text)
+    return text if scrub(exchange, plain) == plain else scrub(exchange, instead)
+
+
+def unescaped(text: bytes) -> bytes:
+    """JSON text with its escaped slashes and ASCII characters as they read."""
+    return _ESCAPE.sub(lambda match: match[2] or _character(int(match[1], 16), match[0]), text)
+
+
+def _character(code: int, escape: bytes) -> bytes:
+    return bytes((code,)) if code < 0x80 else escape
