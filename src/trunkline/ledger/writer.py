@@ -76,6 +76,7 @@ class Writer:
                 self._doze()
             self._stop.wait(self._interval)
             self._work()
+        self._drained = False  # a settlement may have come after the last look
         while not self._drained and time.monotonic() < self._deadline:
             self._retry_at = 0.0
             self._work()
