@@ -237,6 +237,15 @@ def test_a_choice_of_unknown_shape_does_not_cost_the_usage() -> None:
     assert (tap.usage.input, tap.usage.output, tap.unread) == (7, 2, 1)
 
 
+@pytest.mark.parametrize("rest", [b",x", b',"error":' + b"[" * 100_000], ids=["broken further on", "too deep further on"])
+def test_broken_behind_a_choice_of_unknown_shape(rest: bytes) -> None:
+    """The first look stops at the odd choices and sees nothing of what follows: it must not fail the request there."""
+    tap = ChatTap(hide_usage=True)
+    event = b'data: {"choices":7' + rest + b"\n\n"
+    assert tap.feed(event) == event
+    assert (tap.opened, tap.unread) == (True, 1)
+
+
 def test_every_choice_has_its_end() -> None:
     """n=2: the first choice's finish is not the answer's."""
     tap = ChatTap(hide_usage=False)

@@ -64,6 +64,15 @@ _decode = msgspec.json.Decoder(_Chunk).decode
 _decode_told = msgspec.json.Decoder(_Told).decode
 
 
+def _decode_loosely(data: bytes) -> _Chunk | None:
+    """A chunk without its choices; None where the data is no JSON object at all."""
+    try:
+        told = _decode_told(data)
+    except (ValueError, RecursionError):
+        return None
+    return _Chunk(usage=told.usage, error=told.error, x_groq=told.x_groq)
+
+
 class ChatTap:
     """The tap of one OpenAI-shaped stream; its attributes are those of `dialects.dialect.Tap`.
 
@@ -153,11 +162,13 @@ class ChatTap:
     def _keeps_data(self, event: str, data: bytes) -> bool:
         try:
             chunk = _decode(data)
-        except (ValueError, RecursionError) as error:
-            if not (isinstance(error, msgspec.ValidationError) and data.startswith(b"{")):
+        except (ValueError, RecursionError):
+            loose = _decode_loosely(data)
+            if loose is None:
                 self._read_other(event, data)
                 return True
-            chunk = self._told(data)
+            self.unread += 1
+            chunk = loose
         if chunk.error or event == "error":
             self._fail(chunk.error, data)
         self._open()
@@ -183,11 +194,6 @@ class ChatTap:
             self.usage = usage
             self.raw_usage = raw_usage
         return not (self._hide and chunk.choices == [] and told is chunk.usage and not chunk.error)
-
-    def _told(self, data: bytes) -> _Chunk:
-        self.unread += 1
-        told = _decode_told(data)
-        return _Chunk(usage=told.usage, error=told.error, x_groq=told.x_groq)
 
     def _read_other(self, event: str, data: bytes) -> None:
         if data.startswith(b"[DONE]"):  # as OpenAI's own SDKs look for it
