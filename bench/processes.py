@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Self
 
 import wire
+from forms import FORMS
 
 _HERE = Path(__file__).parent
 _HZ = os.sysconf("SC_CLK_TCK")
@@ -174,12 +175,18 @@ class Gateway(Process):
 
     def _config(self, upstream_port: int, keys: int) -> str:
         others = "".join(f"  - {{name: key-{n}, hash: 'sha256:{n:064x}'}}\n" for n in range(1, keys))
+        providers = "".join(
+            f"  {form.name}: {{kind: {form.kind}, base_url: 'http://127.0.0.1:{upstream_port}{form.base}',"
+            f" api_key: {self.provider_key}}}\n"
+            for form in FORMS.values()
+        )
+        models = "".join(f"  {wire.MODEL}-{form.name}: {{targets: [{form.name}/{form.target}]}}\n" for form in FORMS.values())
         return (
             f"server: {{listen: '127.0.0.1:{self.port}', admin: '127.0.0.1:{self._admin}'}}\n"
             "providers:\n"
             f"  lab: {{kind: openai, base_url: 'http://127.0.0.1:{upstream_port}/v1', api_key: {self.provider_key},"
             " pool: {max_connections: 20000, max_waiting: 20000}}\n"
-            f"models:\n  {wire.MODEL}: {{targets: [lab/{wire.TARGET}]}}\n"
+            f"{providers}models:\n  {wire.MODEL}: {{targets: [lab/{wire.TARGET}]}}\n{models}"
             f"keys:\n{others}  - {{name: client, secret: {CLIENT_KEY}}}\n"
         )
 

@@ -17,8 +17,10 @@ from pathlib import Path
 
 import uvloop
 
+import forms
 import load
 import wire
+from forms import FORMS, Form
 from processes import CLIENT_KEY, BenchError, Cores, Gateway, Nginx, Process
 from report import Row
 
@@ -145,9 +147,10 @@ def streams(bench: Bench) -> list[Row]:
             expected = wire.stream_body(100, include_usage=include_usage)
 
             def work() -> tuple[int, int]:
-                batch = uvloop.run(load.streams(port, request, expected, concurrent=64, each=each))
-                merged[name] = max(merged[name], 1 - batch.reads / batch.events)
-                return batch.events, batch.streams
+                found = uvloop.run(load.streams(port, request, expected.__eq__, concurrent=64, each=each))
+                events = expected.count(b"data: ") * len(found)
+                merged[name] = max(merged[name], 1 - sum(len(stream.pieces) for stream in found) / events)
+                return events, len(found)
 
             return tallies[name].cost(work)
 
@@ -163,6 +166,46 @@ def streams(bench: Bench) -> list[Row]:
                 row.note = f"merged on the way: gateway {merged['gateway']:.0%}, nginx {merged['nginx']:.0%} of the chunks"
             rows.append(row)
         rows.append(bench.books("streams", gateway, tallies["gateway"].answered))
+    return rows
+
+
+_PAIRS = (
+    ("anthropic", "openai_chat"), ("openai_chat", "anthropic"), ("anthropic", "gemini"), ("gemini", "ollama"),
+    ("ollama", "openai_chat"), ("anthropic", "anthropic"), ("gemini", "gemini"), ("ollama", "ollama"),
+)  # fmt: skip
+"""Client's and provider's dialect: every reader and every writer at least once, then the same dialect on both sides."""
+
+
+def translated(bench: Bench) -> list[Row]:
+    """CPU per streamed event where the dialects differ; nginx passes on what the provider sends."""
+    rows = []
+    with bench.gateway() as gateway, bench.nginx() as nginx:
+        tallies = {"gateway": Tally(gateway), "nginx": Tally(nginx)}
+
+        def side(name: str, client: Form, provider: Form, each: int) -> float:
+            paced = (100, _PACE, _PACE)
+            if name == "nginx":
+                port, asked, prefix, model = nginx.port, provider, wire.UNBUFFERED, provider.target
+            else:
+                port, asked, prefix, model = gateway.port, client, "", f"{wire.MODEL}-{provider.name}"
+            request = forms.request(asked, model, paced, key=CLIENT_KEY, port=port, prefix=prefix)
+            said = forms.text(provider, 100)
+
+            def work() -> tuple[int, int]:
+                found = uvloop.run(load.streams(port, request, lambda body: asked.text(body) == said, concurrent=64, each=each))
+                return 100 * len(found), len(found)
+
+            return tallies[name].cost(work)
+
+        for client, provider in ((FORMS[one], FORMS[other]) for one, other in _PAIRS):
+            for name in tallies:
+                side(name, client, provider, 1)  # warm
+            run = partial(side, client=client, provider=provider, each=2 if bench.quick else 4)
+            found = _interleaved({name: partial(run, name) for name in tallies})
+            what = f"64 streams, 100 chunks of 300 B, {client.name} from {provider.name}"
+            target = 1.3 if client is provider else 3.0
+            rows.append(Row("translated", what, "us/chunk", found["gateway"], found["nginx"], target))
+        rows.append(bench.books("translated", gateway, tallies["gateway"].answered))
     return rows
 
 
@@ -313,6 +356,7 @@ def keys(bench: Bench) -> list[Row]:
 SECTIONS: dict[str, tuple[str, str, Callable[[Bench], list[Row]]]] = {
     "whole": ("CPU per whole request", "nginx", whole),
     "streams": ("CPU per streamed chunk", "nginx", streams),
+    "translated": ("CPU per streamed chunk, dialects differing or the same", "nginx", translated),
     "latency": ("Latency added at one connection, direct subtracted", "nginx", latency),
     "start": ("Start", "", start),
     "memory": ("Memory and open streams", "", memory),

@@ -18,20 +18,28 @@ import uvloop
 from typing_extensions import override
 
 import wire
+from forms import FORMS, Form, stream
 
-_STREAM = re.compile(rb'"x_stream":\[(\d+),(\d+),(\d+)\]')
+_STREAM = re.compile(rb"x_stream\W+(\d+),(\d+),(\d+)\]")
 _USAGE = re.compile(rb'"include_usage":\s*true')
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
-_KEY = re.compile(rb"\r\nauthorization: *bearer ([^\r]+)", re.IGNORECASE)
+_KEY = re.compile(rb"\r\n(?:authorization: *bearer|x-api-key:|x-goog-api-key:) *([^\r]+)", re.IGNORECASE)
 
 _ANSWER = (
     b"HTTP/1.1 200 OK\r\ndate: Thu, 01 Jan 2026 00:00:00 GMT\r\ncontent-type: application/json\r\n"
     b"x-request-id: req_8f14e45fceea167a5a36dedd4bea2543\r\ncontent-length: %d\r\n\r\n%b" % (len(wire.ANSWER), wire.ANSWER)
 )
 _STREAM_HEAD = (
-    b"HTTP/1.1 200 OK\r\ndate: Thu, 01 Jan 2026 00:00:00 GMT\r\ncontent-type: text/event-stream; charset=utf-8\r\n"
+    b"HTTP/1.1 200 OK\r\ndate: Thu, 01 Jan 2026 00:00:00 GMT\r\ncontent-type: %b; charset=utf-8\r\n"
     b"x-request-id: req_8f14e45fceea167a5a36dedd4bea2543\r\ntransfer-encoding: chunked\r\n\r\n"
 )
+_SSE, _NDJSON = _STREAM_HEAD % b"text/event-stream", _STREAM_HEAD % b"application/x-ndjson"
+_PATHS = (
+    (b"/v1/messages ", FORMS["anthropic"]),
+    (b":streamGenerateContent", FORMS["gemini"]),
+    (b"/api/chat ", FORMS["ollama"]),
+)
+"""What tells a dialect in a request's first line, other than OpenAI's."""
 
 
 def _chunk(data: bytes) -> bytes:
@@ -83,6 +91,7 @@ class Provider(asyncio.Protocol):
         self._held = b""
         self._left = 0
         self._start = b""
+        self._form: Form | None = None
         self._events: list[bytes] = []
 
     @override
@@ -108,6 +117,8 @@ class Provider(asyncio.Protocol):
             self._held = data
             return
         self._held = b""
+        line = data[: data.index(b"\r\n")]
+        self._form = next((form for mark, form in _PATHS if mark in line), None)
         length = _LENGTH.search(data, 0, end)
         body = data[end + 4 :]
         self._left = (int(length[1]) if length else 0) - len(body)
@@ -128,9 +139,14 @@ class Provider(asyncio.Protocol):
             self._transport.write(_ANSWER)
             return
         chunks, pace, phases = map(int, found.groups())
-        usage = [_USAGE_EVENT] if _USAGE.search(body) else []
-        self._events = [_DONE, *usage, _FINISH, *[_EVENT] * (chunks - 1)]  # from the last to the first
-        self._transport.write(_STREAM_HEAD + _EVENT)
+        if self._form is None:
+            usage = [_USAGE_EVENT] if _USAGE.search(body) else []
+            self._events = [_DONE, *usage, _FINISH, *[_EVENT] * (chunks - 1)]  # from the last to the first
+            self._transport.write(_SSE + _EVENT)
+        else:
+            first, *rest = (_chunk(event) for event in stream(self._form, chunks))
+            self._events = [b"0\r\n\r\n", *reversed(rest)]
+            self._transport.write((_NDJSON if self._form.name == "ollama" else _SSE) + first)
         place = pace, next(_streams) % phases * pace // phases
         if place not in _paces:
             _paces[place] = Pace(asyncio.get_running_loop(), pace / 1000, place[1] / 1000)

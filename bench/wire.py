@@ -18,7 +18,7 @@ UNBUFFERED = "/unbuffered"
 EVENT_BYTES = 300
 ANSWER_BYTES = 1 * KIB
 
-_TEXT = 'The quick brown fox said "now" and jumped over 13 lazy dogs;\nnobody counted them twice, and that was that. '
+FILLER = 'The quick brown fox said "now" and jumped over 13 lazy dogs;\nnobody counted them twice, and that was that. '
 _CHUNK = {
     "id": "chatcmpl-BqWJ2mXb0Yx8vFq3kT9dPz1LsNc7R",
     "object": "chat.completion.chunk",
@@ -51,7 +51,7 @@ def prompt(size: int, *, stream: tuple[int, int, int] | None = None, include_usa
             body["stream_options"] = {"include_usage": True}
     messages = [{"role": "system", "content": "You are a helpful assistant."}]
     body["messages"] = messages
-    turn = {"role": "user", "content": _TEXT * 5}
+    turn = {"role": "user", "content": FILLER * 5}
     while len(_json(body)) + 2 * len(_json(turn)) < size and len(messages) < size:
         room = (size - len(_json(body))) // (len(_json(turn)) + 1)
         messages += [turn] * max(1, room - 1)
@@ -63,10 +63,10 @@ def prompt(size: int, *, stream: tuple[int, int, int] | None = None, include_usa
     return encoded
 
 
-def request(key: str, port: int, body: bytes, *, prefix: str = "") -> bytes:
+def request(key: str, port: int, body: bytes, *, prefix: str = "", path: str = PATH) -> bytes:
     """A whole HTTP request as an SDK sends it."""
     head = (
-        f"POST {prefix}{PATH} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {key}\r\nAccept: application/json\r\n"
+        f"POST {prefix}{path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {key}\r\nAccept: application/json\r\n"
         f"Content-Type: application/json\r\nUser-Agent: trunkline-bench\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
@@ -85,16 +85,14 @@ def _event(value: object) -> bytes:
     return b"data: %b\n\n" % _json(value)
 
 
-def _content_event() -> bytes:
-    def write(text: str) -> bytes:
-        choice = {"index": 0, "delta": {"content": text}, "logprobs": None, "finish_reason": None}
-        return _event(_CHUNK | {"choices": [choice]})
-
-    return write("z" * (EVENT_BYTES - len(write(""))))
+def content_event(text: str) -> bytes:
+    """One event of a stream."""
+    choice = {"index": 0, "delta": {"content": text}, "logprobs": None, "finish_reason": None}
+    return _event(_CHUNK | {"choices": [choice]})
 
 
 ANSWER = _answer()
-EVENT = _content_event()
+EVENT = content_event("z" * (EVENT_BYTES - len(content_event(""))))
 FINISH = _event(_CHUNK | {"choices": [{"index": 0, "delta": {}, "logprobs": None, "finish_reason": "stop"}]})
 USAGE = _event(_CHUNK | {"choices": [], "usage": _USAGE})
 DONE = b"data: [DONE]\n\n"

@@ -32,7 +32,7 @@ def page(name: str) -> str:
 def settings(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     """Every setting below `model` as a dotted path; `*` stands for a name that the user chooses."""
     for name, field in model.model_fields.items():
-        yield from below(field.annotation, f"{prefix}{name}")
+        yield from below(field.annotation, f"{prefix}{field.alias or name}")
 
 
 def below(annotation: object, path: str) -> Iterator[str]:
@@ -66,7 +66,7 @@ def test_every_documented_setting_exists() -> None:
     documented = set(
         re.findall(r"`((?:server|log|ledger|providers|models|keys)(?:\.\*|\[\])?\.[\w.\[\]*]+)`", page("docs/configuration.md"))
     )
-    assert documented - set(settings(File)) <= {"models.*.targets", "models.*.fallbacks"}
+    assert documented - set(settings(File)) <= {"models.*.targets", "models.*.fallbacks", "models.*.facts", "providers.*.facts"}
 
 
 @pytest.mark.parametrize("kind", list(Kind))
@@ -111,7 +111,8 @@ def test_configuration_examples_can_be_loaded_as_they_stand(name: str, tmp_path:
     """The first thing a newcomer copies would be refused."""
     examples = re.findall(r"```yaml\n(.*?)```", page(name), re.DOTALL)
     assert examples
-    environ = {"OPENAI_API_KEY": "sk-0123456789abcdef", "LAPTOP_KEY": "tl-0123456789abcdef"}
+    names = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "LAPTOP_KEY")
+    environ = dict.fromkeys(names, "key-0123456789abcdef")
     for example in examples:
         (tmp_path / "t.yaml").write_text(example)
         assert load(tmp_path / "t.yaml", environ).warnings == ()

@@ -25,6 +25,7 @@ from trunkline import __version__
 from trunkline.config.snapshot import ServerSettings, Snapshot
 from trunkline.edge.client import Client
 from trunkline.edge.date import Date
+from trunkline.edge.fetch import Fetcher, Limits
 from trunkline.edge.listener import Listener, bind
 from trunkline.edge.server import Server
 from trunkline.edge.timers import Sweep
@@ -35,8 +36,11 @@ from trunkline.gateway.cors import Cors
 from trunkline.ledger.journal import Journal
 from trunkline.ledger.prices import Prices
 from trunkline.ledger.writer import Writer
+from trunkline.pipeline.count import Counter
 from trunkline.pipeline.exchange import Live, Parts
 from trunkline.pipeline.ids import Ids
+from trunkline.pipeline.media import no_fetching
+from trunkline.pipeline.memory import Memory
 from trunkline.policy.failures import Failures
 from trunkline.policy.keys import KeyRing, Principal
 from trunkline.store import keys, usage
@@ -160,6 +164,10 @@ class Serving:
         self._sweep = Sweep(loop)
         self._client = Client(loop, self._sweep)
         server = house.snapshot.server
+        self._fetching = Client(loop, self._sweep)
+        self._counter = Counter()
+        limits = Limits(server.media.max_size, server.media.timeout, allow_http=server.media.allow_http)
+        fetcher = Fetcher(self._fetching, limits)
         parts = Parts(
             live=house.live,
             client=self._client,
@@ -170,6 +178,9 @@ class Serving:
             clock_ns=time.time_ns,
             mono=time.monotonic,
             new_id=Ids(),
+            memory=Memory(server.memory.max_bytes, server.memory.ttl, time.monotonic),
+            fetch=fetcher.fetch if server.media.enabled else no_fetching,
+            counter=self._counter,
         )
         self._gateway = Gateway(parts, Failures(), Cors(server.cors_origins), server.max_body)
         self._admin = Admin(house.metrics)
@@ -226,6 +237,8 @@ class Serving:
         await self._wait(lambda: not self._data_server.connections, _LAST_WORDS)
         self.admin.stop()
         self._client.close()
+        self._fetching.close()
+        self._counter.close()
 
     async def _wait(self, done: Callable[[], bool], seconds: float) -> None:
         """Until `done`, a second signal, or `seconds` have passed."""

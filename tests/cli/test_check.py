@@ -32,6 +32,7 @@ providers:
   lab: {kind: openai, base_url: "http://[::1]:9/v1", api_key: hunter2-hunter2}
   hdr: {kind: openai, api_key: none, headers: {x-api-key: hunter2-hunter2}}
   free: {kind: ollama}
+  ant: {kind: anthropic, api_key: short}
 models:
   "[red]small": {targets: [lab/tiny], strategy: weighted}
 keys:
@@ -43,10 +44,11 @@ keys:
     assert result.exit_code == 0, result.output
     assert "hunter2" not in result.output
     rows = [line.split() for line in result.stdout.splitlines()]
-    assert ["lab", "openai", "http://[::1]:9/v1", "***"] in rows
-    assert ["hdr", "openai", "https://api.openai.com:443/v1", "***"] in rows
-    assert ["free", "ollama", "http://127.0.0.1:11434/v1", "none"] in rows
-    assert ["echo", "echo", "built", "in", "none"] in rows
+    assert ["lab", "openai", "openai_chat", "http://[::1]:9/v1", "***"] in rows
+    assert ["hdr", "openai", "openai_chat", "https://api.openai.com:443/v1", "***"] in rows
+    assert ["free", "ollama", "ollama", "http://127.0.0.1:11434", "none"] in rows
+    assert ["ant", "anthropic", "anthropic", "https://api.anthropic.com:443", "***"] in rows
+    assert ["echo", "echo", "openai_chat", "built", "in", "none"] in rows
     assert ["[red]small", "lab/tiny"] in rows
     assert ["all", "every", "model"] in rows
     assert ["some", "[red]small,", "lab/*"] in rows

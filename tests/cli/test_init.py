@@ -40,8 +40,11 @@ def test_everything_it_offers_is_fine_when_switched_on(tmp_path):
     identity.private_key_pem.write_to_path(tmp_path / "server.key")
     path = tmp_path / "t.yaml"
     path.write_text(re.sub(r"^( *)#(?=\S)", r"\1", STARTER, flags=re.MULTILINE))
-    snapshot = load(path, {"OPENAI_API_KEY": "sk-1", "GROQ_API_KEY": "gsk-1", "LAPTOP_KEY": "tl-0123456789abcdef"})
-    assert set(snapshot.providers) == {"echo", "openai", "groq", "ollama", "lab"}
+    names = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "GROQ_API_KEY")
+    snapshot = load(path, {**dict.fromkeys(names, "sk-1"), "LAPTOP_KEY": "tl-0123456789abcdef"})
+    assert set(snapshot.providers) == {"echo", "openai", "anthropic", "gemini", "groq", "ollama", "lab"}
+    assert {provider.dialect for provider in snapshot.providers.values()} == {"openai_chat", "anthropic", "gemini", "ollama"}
+    assert snapshot.routes["exact"].targets[0].strict
     assert [principal.name for principal in snapshot.principals] == ["laptop"]
     assert snapshot.ledger.required
     assert snapshot.server.tls_cert is not None

@@ -19,7 +19,7 @@ def test_version():
     assert (result.exit_code, result.stdout) == (0, f"trunkline {__version__}\n")
 
 
-@pytest.mark.parametrize("command", ["serve", "init", "check", "keys", "usage"])
+@pytest.mark.parametrize("command", ["serve", "init", "check", "connect", "keys", "usage"])
 def test_every_command_is_there_and_explains_itself(command: str):
     """A command of the documentation would be missing."""
     assert command in run("--help").stdout

@@ -8,6 +8,7 @@ import pytest
 import trustme
 
 from trunkline.config.load import ConfigError, load
+from trunkline.config.snapshot import MediaSettings, MemorySettings
 
 LAB = 'providers: {lab: {kind: openai, base_url: "http://127.0.0.1:1/v1", api_key: none}, groq: {api_key: none}}\n'
 SECRET = "0123456789abcdef"
@@ -114,6 +115,8 @@ server:
     max_connections: 8, max_connections_per_ip: 9}
   drain_timeout: 10
   drain_grace: 11
+  media: {enabled: false, max_size: 12, timeout: 13, allow_http: true}
+  memory: {max_size: 14, ttl: 15}
 log: {format: json, level: debug}
 ledger: {required: true}
 """,
@@ -127,6 +130,8 @@ ledger: {required: true}
     assert (limits.body_min_rate, limits.keep_alive, limits.stall_timeout) == (5.0, 6.0, 7.0)
     assert (limits.max_connections, limits.max_connections_per_ip) == (8, 9)
     assert (server.drain_timeout, server.drain_grace) == (10.0, 11.0)
+    assert server.media == MediaSettings(enabled=False, max_size=12, timeout=13.0, allow_http=True)
+    assert server.memory == MemorySettings(max_bytes=14, ttl=15.0)
     assert (snapshot.log.format, snapshot.log.level, snapshot.ledger.required) == ("json", "debug", True)
     assert snapshot.warnings == ()
 
@@ -162,3 +167,43 @@ def test_echo_is_always_there_unless_taken(tmp_path):
     assert list(compiled(LAB, tmp_path).providers) == ["echo", "lab", "groq"]
     mine = compiled("providers: {echo: {kind: openai, api_key: none}}", tmp_path).providers
     assert {name: provider.dialect for name, provider in mine.items()} == {"echo": "openai_chat"}
+
+
+FACTS = """
+providers:
+  lab: {kind: openai, base_url: "http://h/v1", api_key: none, unsupported: strict, facts: {"big*": {context: 8, tools: false}}}
+  ant: {kind: anthropic, api_key: none}
+models:
+  a: {targets: [lab/big-1], facts: {context: 9}, unsupported: lenient}
+  b: {targets: [lab/big-1]}
+  c: {targets: [ant/claude-opus-5-5], unsupported: strict}
+"""
+
+
+def test_facts_from_the_general_to_the_particular(tmp_path):
+    """What an operator says of one model would be lost against what holds for all, or the other way round."""
+    snapshot = compiled(FACTS, tmp_path)
+    found = {}
+    for name in ("a", "b", "c", "lab/big-1", "lab/small", "ant/claude-sonnet-5-5"):
+        route = snapshot.route(name)
+        assert route is not None
+        target = route.targets[0]
+        found[name] = (target.facts.context, target.facts.tools, target.facts.thinks, target.strict)
+    assert found == {
+        "a": (9, False, "effort", False),
+        "b": (8, False, "effort", True),
+        "c": (1_000_000, True, "adaptive", True),
+        "lab/big-1": (8, False, "effort", True),
+        "lab/small": (None, True, "effort", True),
+        "ant/claude-sonnet-5-5": (1_000_000, True, "adaptive", False),
+    }
+
+
+def test_a_wrong_fact_is_reported_at_its_line(tmp_path):
+    """A misspelt fact would be ignored, and its model go on refusing."""
+    with pytest.raises(ConfigError) as refusal:
+        compiled(FACTS.replace("context: 9", "contxt: 9").replace("tools: false", "tools: perhaps"), tmp_path)
+    assert [(mistake.line, mistake.path, mistake.message) for mistake in refusal.value.mistakes] == [
+        (3, "providers.lab.facts.big*.tools", "must be true or false"),
+        (6, "models.a.facts.contxt", "unknown field; did you mean 'context'?"),
+    ]

@@ -15,19 +15,24 @@ EXAMPLE = """\
 server: {listen: 127.0.0.1:4000, admin: 127.0.0.1:4001}
 providers:
   openai:    {api_key: "${OPENAI_API_KEY}"}
+  anthropic: {api_key: "${ANTHROPIC_API_KEY}"}
   lab:       {kind: openai, base_url: "http://127.0.0.1:9301/v1", api_key: none}
 models:
   gpt-4.1:   {targets: [openai/gpt-4.1]}
   smart:
     strategy: weighted
-    targets:  [{to: lab/a, weight: 3}, {to: openai/gpt-4.1, weight: 1}]
+    targets:  [{to: anthropic/claude-sonnet-4-5, weight: 3}, {to: openai/gpt-4.1, weight: 1}]
     fallbacks: [lab/tiny]
     retry:    {attempts: 3, backoff: 200ms, max_backoff: 5s}
     timeouts: {connect: 5s, first_byte: 60s, idle: 60s, total: 10m}
 keys:
   - {name: laptop, secret: "${LAPTOP_KEY}"}
 """
-ENVIRON = {"OPENAI_API_KEY": "sk-openai-0123456789", "LAPTOP_KEY": "tl-laptop-0123456789"}
+ENVIRON = {
+    "OPENAI_API_KEY": "sk-openai-0123456789",
+    "ANTHROPIC_API_KEY": "sk-ant-0123456789",
+    "LAPTOP_KEY": "tl-laptop-0123456789",
+}
 
 
 @pytest.fixture
@@ -46,11 +51,29 @@ def refused(path: Path | None, environ: dict[str, str]) -> str:
 def test_the_example_of_the_documentation(file: Path):
     """What the documentation shows would not work."""
     snapshot = load(file, ENVIRON)
-    assert list(snapshot.providers) == ["echo", "openai", "lab"]
+    assert list(snapshot.providers) == ["echo", "openai", "anthropic", "lab"]
     assert list(snapshot.routes) == ["gpt-4.1", "smart"]
     assert snapshot.source == str(file)
-    assert snapshot.secrets() == (b"sk-openai-0123456789", b"tl-laptop-0123456789")
+    assert snapshot.secrets() == (b"sk-openai-0123456789", b"tl-laptop-0123456789", b"sk-ant-0123456789")
     assert not any("read by others" in warning for warning in snapshot.warnings)  # its secrets stand elsewhere
+
+
+def test_what_the_example_says_that_is_not_in_force_is_refused_by_name(file: Path):
+    """Somebody would believe in limits, budgets or an API that are not there."""
+    file.write_text(
+        EXAMPLE.replace(
+            "models:\n",
+            '  codexlab: {kind: openai, base_url: "http://h/v1", api_key: none, dialect: openai_responses}\nmodels:\n',
+            1,
+        )
+        + f"  - {{name: ci, hash: 'sha256:{'ab' * 32}', models: [smart], limits: {{rpm: 60}}, budgets: [{{usd: 25}}]}}\n"
+    )
+    found = [line.partition(": ")[2] for line in refused(file, ENVIRON).splitlines()]
+    assert found == [
+        "providers.codexlab.dialect: the kind openai speaks no such dialect in this version: openai_chat",
+        "keys[1].budgets: this version does not enforce budgets yet, so it does not take them: remove this",
+        "keys[1].limits: this version does not enforce limits yet, so it does not take them: remove this",
+    ]
 
 
 def test_every_mistake_at_once(tmp_path):
@@ -104,10 +127,12 @@ def test_environment_over_file_over_defaults(file: Path):
 
 def test_what_is_not_in_force_need_not_be_there(file: Path):
     """Who sets a key by a variable of ours would have to set another one, too."""
-    environ = {"LAPTOP_KEY": ENVIRON["LAPTOP_KEY"], "TRUNKLINE_PROVIDERS__OPENAI": "{api_key: sk-0123456789}"}
+    environ = ENVIRON | {"TRUNKLINE_PROVIDERS__OPENAI": "{api_key: sk-0123456789}"}
+    del environ["OPENAI_API_KEY"]
     assert load(file, environ).providers["openai"].secrets == (b"sk-0123456789",)
-    found = refused(file, {"TRUNKLINE_PROVIDERS__OPENAI__API_KEY": "sk-0123456789"})
-    assert found.startswith(f"{file}:14: keys[0].secret: the environment variable LAPTOP_KEY is not set")
+    del environ["LAPTOP_KEY"]
+    found = refused(file, environ)
+    assert found.startswith(f"{file}:15: keys[0].secret: the environment variable LAPTOP_KEY is not set")
     assert "\n" not in found
 
 
@@ -127,7 +152,14 @@ def test_without_a_file_the_environment_is_offered():
     assert (snapshot.source, snapshot.server.listen, snapshot.principals) == ("environment", ("127.0.0.1", 0), ())
     assert list(load(None, {}).providers) == ["echo"]
     ollama = load(None, {"OLLAMA_HOST": "0.0.0.0:7"}, ollama_running=True).providers["ollama"]
-    assert (ollama.origin.host, ollama.origin.port, ollama.base_path, ollama.secrets) == ("127.0.0.1", 7, "/v1", ())
+    assert (ollama.origin.host, ollama.origin.port, ollama.base_path, ollama.secrets) == ("127.0.0.1", 7, "", ())
+    assert ollama.dialect == "ollama"
+    found = load(None, {"ANTHROPIC_API_KEY": "sk-ant-1", "GEMINI_API_KEY": "", "GOOGLE_API_KEY": "goog-1"}).providers
+    assert {name: provider.dialect for name, provider in found.items() if not provider.builtin} == {
+        "anthropic": "anthropic",
+        "gemini": "gemini",
+    }
+    assert b"x-goog-api-key: goog-1\r\n" in found["gemini"].head
 
 
 def test_a_broken_key_in_the_environment_is_named_and_not_shown():

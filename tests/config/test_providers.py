@@ -57,6 +57,38 @@ def good(name: str, written: dict, environ: dict[str, str] | None = None) -> Pro
         ("ollama", {}, {}, "Host: 127.0.0.1:11434\r\n" + TAIL),
         ("ollama", {}, {"OLLAMA_HOST": "box:1"}, "Host: box:1\r\n" + TAIL),
         ("ollama", {"api_key": "k"}, {}, "Host: 127.0.0.1:11434\r\nAuthorization: Bearer k\r\n" + TAIL),
+        ("anthropic", {"api_key": "k"}, {}, "Host: api.anthropic.com\r\nx-api-key: k\r\n" + TAIL),
+        ("anthropic", {}, {"ANTHROPIC_API_KEY": "k"}, "Host: api.anthropic.com\r\nx-api-key: k\r\n" + TAIL),
+        (
+            "gemini",
+            {},
+            {"GEMINI_API_KEY": "one", "GOOGLE_API_KEY": "two"},
+            "Host: generativelanguage.googleapis.com\r\nx-goog-api-key: one\r\n" + TAIL,
+        ),
+        (
+            "gemini",
+            {},
+            {"GOOGLE_API_KEY": "two"},
+            "Host: generativelanguage.googleapis.com\r\nx-goog-api-key: two\r\n" + TAIL,
+        ),
+        (
+            "x",
+            {"kind": "anthropic", "base_url": "http://h/anthropic", "api_key": "k", "auth": "bearer"},
+            {},
+            "Host: h\r\nAuthorization: Bearer k\r\n" + TAIL,
+        ),
+        (
+            "x",
+            {"kind": "openai", "base_url": "http://h", "api_key": "k", "auth": "x-api-key"},
+            {},
+            "Host: h\r\nx-api-key: k\r\n" + TAIL,
+        ),
+        (
+            "x",
+            {"kind": "anthropic", "api_key": "k", "headers": {"Authorization": "Basic abc"}},
+            {},
+            "Host: api.anthropic.com\r\nx-api-key: k\r\n" + TAIL + "authorization: Basic abc\r\n",
+        ),
         ("x", {"kind": "openai", "base_url": "http://[::1]:80/v1", "api_key": "none"}, {}, "Host: [::1]\r\n" + TAIL),
         ("x", {"kind": "openai", "base_url": "https://h:80/v1", "api_key": "none"}, {}, "Host: h:80\r\n" + TAIL),
         (
@@ -101,7 +133,7 @@ def test_what_a_provider_is_made_of():
         "openai_chat",
         "always",
     )
-    assert provider.forward == (b"http-referer",)  # x-title is set by the operator; twice would be one too many
+    assert provider.forward == ((b"http-referer", b""),)  # x-title is set by the operator; twice would be one too many
     assert provider.secrets == (b"lab-secret", b"Bearer lab-header", b"lab-header")
     origin = provider.origin
     assert (origin.scheme, origin.host, origin.port, provider.base_path) == ("https", "h", 443, "/a")
@@ -110,6 +142,45 @@ def test_what_a_provider_is_made_of():
     assert origin.proxy is not None
     assert origin.proxy.authorization == b"Basic " + base64.b64encode(b"u:p@ss")
     assert (provider.max_answer, provider.max_stream, provider.deadlines) == (1024, 2048, Deadlines(connect=1.0))
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "dialect", "path"),
+    [
+        ("ollama", {}, "ollama", ""),
+        ("ollama", {"base_url": "http://box:1/v1"}, "ollama", ""),
+        ("ollama", {"dialect": "openai_chat"}, "openai_chat", "/v1"),
+        ("ollama", {"dialect": "openai_chat", "base_url": "http://box:1/v1"}, "openai_chat", "/v1"),
+        ("anthropic", {"api_key": "k"}, "anthropic", ""),
+        ("anthropic", {"api_key": "k", "base_url": "https://h/anthropic/v1/"}, "anthropic", "/anthropic"),
+        ("gemini", {"api_key": "k"}, "gemini", "/v1beta"),
+        ("gemini", {"api_key": "k", "base_url": "https://h/v1"}, "gemini", "/v1"),
+    ],
+)
+def test_how_it_speaks_and_where(name: str, written: dict, dialect: str, path: str):
+    """Every request to it would be answered 404."""
+    provider = good(name, written)
+    assert (provider.dialect, provider.base_path) == (dialect, path)
+
+
+def test_which_headers_of_clients_go_on():
+    """A feature that a client asks for by header would be lost, or a server that does not know it would refuse."""
+    own = good("anthropic", {"api_key": "k"})
+    assert own.forward == ((b"anthropic-version", b"2023-06-01"), (b"anthropic-beta", b""))
+    assert own.betas == ("*",)
+    other = good("x", {"kind": "anthropic", "base_url": "http://h", "api_key": "k", "betas": ["context-*", "a-1"]})
+    assert other.betas == ("context-*", "a-1")
+    assert good("x", {"kind": "anthropic", "api_key": "k", "betas": []}).betas == ()
+    assert good("openai", {"api_key": "k"}).forward == ((b"openai-beta", b""),)
+
+
+def test_what_is_known_better_of_its_models():
+    """An operator could not mend what we do not know of their server."""
+    written = {"facts": {"qwen*": {"thinks": "none", "tools": "false"}, "*": {"context": "32768"}}, "unsupported": "strict"}
+    provider = good("x", {"kind": "openai", "api_key": "k", **written})
+    assert provider.facts == (("qwen*", {"thinks": "", "tools": False}), ("*", {"context": 32768}))
+    assert provider.strict
+    assert not good("openai", {"api_key": "k"}).strict
 
 
 def test_proxies_without_a_password_and_from_the_environment():
@@ -129,7 +200,7 @@ def test_short_values_are_no_secrets():
 def test_echo_needs_and_takes_nothing():
     """The first request would not work without an account."""
     echo = good("echo", {})
-    assert (echo.dialect, echo.head, echo.secrets) == ("echo", b"", ())
+    assert (echo.builtin, echo.dialect, echo.head, echo.secrets) == (True, "openai_chat", b"", ())
     _, reported, _ = made("mine", {"kind": "echo", "base_url": "http://h", "api_key": "k"})
     assert len(reported) == 2
 
@@ -140,15 +211,35 @@ def test_echo_needs_and_takes_nothing():
         ("opnai", {}, {}, "providers.opnai: 'opnai' is no kind of provider in this version; did you mean 'openai'?"),
         (
             "x",
-            {"kind": "anthropic"},
+            {"kind": "bedrock"},
             {},
-            "providers.x.kind: 'anthropic' is no kind of provider in this version; known kinds: blackbox",
+            "providers.x.kind: 'bedrock' is no kind of provider in this version; known kinds: anthropic, blackbox",
         ),
         (
-            "openai",
-            {"api_key": "k", "dialect": "openai_responses"},
+            "ollama",
+            {"dialect": "anthropic"},
             {},
-            "providers.openai.dialect: this version speaks only openai_chat",
+            "providers.ollama.dialect: the kind ollama speaks no such dialect in this version: ollama or openai_chat",
+        ),
+        ("echo", {"dialect": "openai_chat"}, {}, "providers.echo.dialect: the echo provider answers by itself"),
+        (
+            "gemini",
+            {},
+            {},
+            "providers.gemini.api_key: is required, or the environment variable GEMINI_API_KEY or GOOGLE_API_KEY;",
+        ),
+        ("gemini", {}, {"GOOGLE_API_KEY": "a b"}, "providers.gemini.api_key: the environment variable GOOGLE_API_KEY must be"),
+        (
+            "anthropic",
+            {"api_key": "k", "headers": {"X-Api-Key": "x"}},
+            {},
+            "providers.anthropic.headers.x-api-key: the api_key is sent",
+        ),
+        (
+            "anthropic",
+            {"api_key": "k", "headers": {"Anthropic-Version": "x"}},
+            {},
+            "providers.anthropic.headers.anthropic-version: the client chooses this",
         ),
         ("openai", {}, {}, "providers.openai.api_key: is required, or the environment variable OPENAI_API_KEY"),
         ("openai", {}, {"OPENAI_API_KEY": "a b"}, "providers.openai.api_key: the environment variable OPENAI_API_KEY must be"),

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from trunkline.config.schema import File, Server, json_schema
+from trunkline.canon.facts import Facts
+from trunkline.config.schema import FactsSpec, File, Server, json_schema
 
 PUBLISHED = Path(__file__).parents[2] / "docs" / "trunkline.schema.json"
 
@@ -27,6 +28,8 @@ def test_defaults_are_those_of_the_contract():
     assert (limits.header_timeout, limits.body_grace, limits.body_min_rate, limits.keep_alive) == (10.0, 10.0, 1024, 75.0)
     assert (limits.stall_timeout, limits.max_connections, limits.max_connections_per_ip) == (60.0, 10_000, None)
     assert (server.drain_timeout, server.drain_grace) == (30.0, 0.0)
+    assert server.media.model_dump() == {"enabled": True, "max_size": 20 * 1024 * 1024, "timeout": 10.0, "allow_http": False}
+    assert server.memory.model_dump() == {"max_size": 64 * 1024 * 1024, "ttl": 3600.0}
     file = File()
     assert (file.log.format, file.log.level, file.ledger.required) == ("auto", "info", False)
 
@@ -55,6 +58,14 @@ def test_editors_take_blank_sections_too(name: str):
         {"providers": {"a": {"headers": {"X-A": "1", "x-a": "2"}}}},
         {"models": {"m": {"targets": []}}},
         {"models": {"m": {"targets": [{"weight": "1"}]}}},
+        {"models": {"m": {"targets": ["a/b"], "facts": {"refuses": ["temprature"]}}}},
+        {"models": {"m": {"targets": ["a/b"], "facts": {"output_schema": "true"}}}},
+        {"models": {"m": {"targets": ["a/b"], "facts": {"version": "1\r\nx: y"}}}},
+        {"models": {"m": {"targets": ["a/b"], "unsupported": "silent"}}},
+        {"providers": {"a": {"betas": ["a b"]}}},
+        {"providers": {"a": {"betas": ["a,b"]}}},
+        {"providers": {"a": {"auth": "none"}}},
+        {"providers": {"a": {"facts": {"x": {"thinks": "maybe"}}}}},
         {"keys": [{}]},
         {"keys": {}},
         [],
@@ -75,3 +86,19 @@ def test_secrets_do_not_show_themselves():
         }
     )
     assert "hunter2" not in repr(file)
+
+
+def test_every_fact_can_be_overridden():
+    """A new fact could not be mended by the operator who finds that it is wrong."""
+    written = {field.alias or name for name, field in FactsSpec.model_fields.items()}
+    assert written == set(Facts.__struct_fields__)
+
+
+def test_only_what_is_written_overrides():
+    """One written fact would put all the others back to what holds for any model."""
+    assert FactsSpec().given() == {}
+    assert FactsSpec.model_validate({"schema": "false", "reasoning_field": "none", "context": "8192"}).given() == {
+        "context": 8192,
+        "schema": False,
+        "reasoning_field": "",
+    }

@@ -47,6 +47,10 @@ GOOD = [
     (values.api_key, "sk-1", "sk-1"),
     (values.client_secret, "x" * 16, "x" * 16),
     (values.digest, "sha256:" + "aB" * 32, bytes.fromhex("ab" * 32)),
+    (values.api_version, "2026-10-21", "2026-10-21"),
+    (values.api_version, "", ""),
+    (values.beta, "context-1m-2025-08-07", "context-1m-2025-08-07"),
+    (values.beta, "*", "*"),
 ]
 
 BAD = [
@@ -72,6 +76,8 @@ BAD = [
     *((values.header_value, bad) for bad in ("a\r\nb: c", "\x00", "é", "x" * 8193, None)),
     *((values.api_key, bad) for bad in ("", "a b", "a\n", "é", None, "x" * 8193)),
     *((values.client_secret, bad) for bad in ("x" * 15, "x" * 513, "x" * 15 + " ", "é" * 16, None, "x" * 16 + "\n")),
+    *((values.api_version, bad) for bad in ("2026 10", "1\r\nx: y", "x" * 33, "é", None)),
+    *((values.beta, bad) for bad in ("", "a,b", "a b", "a\n", "x" * 129, None)),
     *((values.digest, bad) for bad in ("", "ab" * 32, "sha256:" + "ab" * 31, "sha256:" + "xy" * 32, "sha1:" + "ab" * 32, None)),
     *((values.digest, "sha256:" + hashlib.sha256(word).hexdigest()) for word in (b"", b"\n", b"test", b"changeme\n")),
 ]  # fmt: skip

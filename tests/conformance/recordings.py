@@ -25,6 +25,8 @@ class Recording(NamedTuple):
     body: bytes
     headers: dict[str, str]
     """Those of the answer, as far as they were recorded; names in lower case."""
+    endpoint: str = ""
+    model: str = ""
 
     @property
     def streamed(self) -> bool:
@@ -55,4 +57,7 @@ def _load(row: dict[str, Any]) -> Recording:
     text = answer["body"]
     body = base64.b64decode(text) if answer["body_encoding"] == "base64" else text.encode()
     headers = {name.lower(): value for name, value in answer["headers"].items()}
-    return Recording(row["id"], row["provider"], request, row["status"], headers.get("content-type", ""), body, headers)
+    content_type = headers.get("content-type", "")
+    return Recording(
+        row["id"], row["provider"], request, row["status"], content_type, body, headers, row["endpoint"], row["model"] or ""
+    )  # fmt: skip

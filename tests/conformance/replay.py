@@ -64,7 +64,9 @@ def settings(upstream: Upstream) -> dict[str, Any]:
     place = f"http://{upstream.host}:{upstream.port}"
     return {
         "server": {"listen": "127.0.0.1:0", "admin": "127.0.0.1:0"},
-        "providers": {kind: {"base_url": f"{place}/{kind}/v1", "api_key": PROVIDER_KEY} for kind in KINDS},
+        "providers": {
+            kind: {"base_url": f"{place}/{kind}/v1", "api_key": PROVIDER_KEY, "dialect": "openai_chat"} for kind in KINDS
+        },
         "keys": [{"name": "tester", "secret": KEY}],
     }
 

@@ -16,7 +16,7 @@ from trunkline.canon.errors import Kind
 from trunkline.dialects.openai_chat.errors import read_error
 from trunkline.dialects.openai_chat.reply import read_reply
 from trunkline.dialects.openai_chat.request import read_request, write_request
-from trunkline.dialects.openai_chat.stream import ChatTap
+from trunkline.dialects.openai_chat.tap import ChatTap
 
 ALL = recordings("openai.chat")
 STREAMS = [recording for recording in ALL if recording.streamed]
@@ -66,8 +66,8 @@ def test_a_recorded_request_goes_out_as_it_came_in(recording: Recording) -> None
     told = {"model": "m", "messages": [], **recording.request}
     body = json.dumps(told).encode()
     ask = read_request(body)
-    assert json.loads(write_request(ask, "other", ask_usage=False)) == {**told, "model": "other"}
-    assert write_request(ask, ask.model, ask_usage=False) == b"".join(
+    assert json.loads(write_request(ask, "other", ask_usage=False).body) == {**told, "model": "other"}
+    assert write_request(ask, ask.model, ask_usage=False).body == b"".join(
         (b"{", b",".join(json.dumps(key).encode() + b":" + json.dumps(value).encode() for key, value in told.items()), b"}")
     )
 

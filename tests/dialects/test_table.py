@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from trunkline.dialects.dialect import Dialect, Tap
+from trunkline.dialects.dialect import Ask, Dialect, Frame, Reader, Tap, Writer
 from trunkline.dialects.table import DIALECTS
+
+ASK = Ask({}, "m", stream=True, include_usage=True)
 
 
 def test_dialects_are_found_by_their_own_name() -> None:
     """Configuration and ledger name dialects; a row under another name would never be found again."""
-    assert {name: dialect.name for name, dialect in DIALECTS.items()} == {"openai_chat": "openai_chat"}
+    assert {name: dialect.name for name, dialect in DIALECTS.items()} == {name: name for name in DIALECTS}
+    assert list(DIALECTS) == ["openai_chat", "anthropic", "gemini", "ollama"]
 
 
 @pytest.mark.parametrize("dialect", DIALECTS.values(), ids=lambda dialect: dialect.name)
 def test_every_dialect_has_every_part(dialect: Dialect) -> None:
     """A part left out would be an AttributeError in the middle of someone's request."""
-    for whole, interface in ((dialect, Dialect), (dialect.tap(hide_usage=False), Tap)):
-        names = {*vars(interface), *interface.__annotations__}
+    parts: list[tuple[Any, type]] = [
+        (dialect, Dialect),
+        (dialect.tap(ASK, hide_usage=False), Tap),
+        (dialect.reader("seed"), Reader),
+        (dialect.writer(Frame(ASK, "id", 0)), Writer),
+    ]
+    for whole, interface in parts:
+        names = {*vars(interface), *getattr(interface, "__annotations__", {})}
         assert [name for name in names if not name.startswith("_") and not hasattr(whole, name)] == []

@@ -42,6 +42,19 @@ async def test_what_goes_out(rig: Any, wire: Any, read_request: Any) -> None:
     assert got == [(head, b'{"a":1}')]
 
 
+async def test_a_get_has_no_body_and_no_framing(rig: Any, wire: Any) -> None:
+    """A picture is asked for by GET; a content type or length there would be a body that some servers wait for."""
+    got: list[bytes] = []
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        got.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(OK)
+
+    origin = await rig.provider(script)
+    assert await ask(rig, structs.replace(wire(origin, b"", "/a.png?b"), method="GET")) == b"hello"
+    assert got == [b"GET /a.png?b HTTP/1.1\r\nhost: provider.test\r\n\r\n"]
+
+
 async def test_a_large_body_arrives(rig: Any, wire: Any, read_request: Any) -> None:
     """Images in a prompt make megabytes; the answer comes when all is read."""
 

@@ -66,6 +66,26 @@ async def test_names_that_lead_nowhere(host: str) -> None:
     assert host not in error.message
 
 
+async def test_a_checked_address_is_where_it_goes(rig: Any, says: Any, wire: Any, tmp_path: Any) -> None:
+    """The name is not looked up again, and still is the one that TLS asks for and verifies."""
+    origin = structs.replace(await rig.provider(says(HELLO)), host="nowhere.invalid", address="127.0.0.1")
+    assert await (await rig.client.send(wire(origin))).read() == b"hello"
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    tls = TlsSettings(ca_file=str(tmp_path / "ca.pem"))
+    for name, verified in (("nowhere.invalid", True), ("127.0.0.1", False)):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        ca.issue_cert(name).configure_cert(context)
+        secure = await rig.provider(says(HELLO), context)
+        request = wire(structs.replace(secure, host="nowhere.invalid", address="127.0.0.1", tls=tls))
+        if verified:
+            assert await (await rig.client.send(request)).read() == b"hello"
+        else:
+            with pytest.raises(GatewayError) as refused:
+                await rig.client.send(request)
+            assert refused.value.kind is Kind.UPSTREAM_TLS
+
+
 def proxy(answer: bytes, asked: list[bytes], *, tunnel: bool) -> Callable[..., Any]:
     """A proxy that answers this; with `tunnel` it then carries bytes to where it was asked."""
 

@@ -11,7 +11,7 @@ import pytest
 from harness.client import Reply, request
 from harness.gateway import KEY, NARROW_KEY, PROVIDER_KEY
 from harness.upstream import Upstream
-from pipeline.inside import ORIGIN, Inside, bearer
+from pipeline.inside import ORIGIN, OTHERS, Inside, bearer
 from trunkline.policy.failures import Failures
 
 CHAT, MODELS = "/v1/chat/completions", "/v1/models"
@@ -157,7 +157,7 @@ def models(inside: Inside, key: str) -> list[str]:
 
 def test_models_by_key(inside: Inside) -> None:
     """A key sees what it may use, and nothing else."""
-    assert sorted(models(inside, KEY)) == ["costly", "echo/echo", "m", "patient", "priced"]
+    assert sorted(models(inside, KEY)) == sorted(["costly", "echo/echo", "m", "patient", "priced", "strict", *OTHERS])
     assert models(inside, NARROW_KEY) == ["m"]
 
 
@@ -230,7 +230,6 @@ def test_health_needs_no_key(inside: Inside, ready: bool, status: int) -> None:
         "/v1/healthz",
         "/metrics",
         "/.env",
-        "/",
     ],
 )
 @pytest.mark.parametrize("key", [None, KEY])

@@ -6,13 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trunkline.gateway.endpoints import ADMIN, DATA, find
+from trunkline.gateway.endpoints import ADMIN, DATA, Endpoint, dialect_at, find
+
+
+def _find(path: str, method: str = "GET", query: bytes = b"", **headers: bytes) -> Endpoint | None:
+    return find(method, path, query, {name.replace("_", "-").encode(): value for name, value in headers.items()})
 
 
 @pytest.mark.parametrize("path", DATA)
 def test_each_door_is_found(path: str) -> None:
     """Every endpoint of the table answers at its path."""
-    assert find(path) == (DATA[path], "")
+    assert _find(path) == DATA[path]
 
 
 @pytest.mark.parametrize(
@@ -25,13 +29,69 @@ def test_each_door_is_found(path: str) -> None:
         ("/v1/models/%C3%A9", "é"),
         ("/v1/models/%ff", "\ufffd"),
         ("/v1/models/..", ".."),
+        ("/v1/models/llama3:8b", "llama3:8b"),
     ],
 )
 def test_a_model_by_id(path: str, model: str) -> None:
-    """Ids hold slashes, and clients escape them or not."""
-    found = find(path)
+    """Ids hold slashes and colons, and clients escape them or not."""
+    found = _find(path)
     assert found is not None
-    assert (found[0].name, found[1]) == ("model", model)
+    assert (found.name, found.named.model, found.dialect.name) == ("model", model, "openai_chat")
+
+
+@pytest.mark.parametrize(
+    ("headers", "dialect"),
+    [
+        ({}, "openai_chat"),
+        ({"authorization": b"Bearer x"}, "openai_chat"),
+        ({"anthropic_version": b"2023-06-01"}, "anthropic"),
+        ({"anthropic_version": b"2026-10-21", "x_goog_api_key": b"x"}, "anthropic"),
+        ({"x_goog_api_key": b"x"}, "gemini"),
+    ],
+)
+def test_the_list_of_models_is_in_the_callers_dialect(headers: dict[str, bytes], dialect: str) -> None:
+    """Claude Code asks /v1/models for Anthropic's list, OpenAI's clients ask the same path for theirs."""
+    for path in ("/v1/models", "/v1/models/m"):
+        found = _find(path, **headers)
+        assert found is not None
+        assert found.dialect.name == dialect
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "expected"),
+    [
+        ("/v1beta/models/m:generateContent", b"", ("gemini.generateContent", "chat", "", "m")),
+        ("/v1beta/models/m:generateContent", b"key=x&alt=sse", ("gemini.generateContent", "chat", "", "m")),
+        ("/v1beta/models/m:streamGenerateContent", b"", ("gemini.streamGenerateContent", "chat", "array", "m")),
+        ("/v1beta/models/m:streamGenerateContent", b"alt=json", ("gemini.streamGenerateContent", "chat", "array", "m")),
+        ("/v1beta/models/m:streamGenerateContent", b"alt=sse", ("gemini.streamGenerateContent", "chat", "sse", "m")),
+        ("/v1beta/models/m:streamGenerateContent", b"key=x&alt=sse", ("gemini.streamGenerateContent", "chat", "sse", "m")),
+        ("/v1/models/m:generateContent", b"", ("gemini.generateContent", "chat", "", "m")),
+        ("/v1alpha/models/m:countTokens", b"", ("gemini.countTokens", "count", "count", "m")),
+        ("/v1beta/models/lab/llama3:8b:generateContent", b"", ("gemini.generateContent", "chat", "", "lab/llama3:8b")),
+        ("/v1beta/models/lab%2Ftiny:generateContent", b"", ("gemini.generateContent", "chat", "", "lab/tiny")),
+    ],
+)
+def test_gemini_names_model_and_form_in_the_path(path: str, query: bytes, expected: tuple[str, str, str, str]) -> None:
+    """A misread action or model would answer another question, or stream to a client that reads whole answers."""
+    found = _find(path, "POST", query)
+    assert found is not None
+    assert (found.name, found.job, found.named.form, found.named.model) == expected
+    assert found.methods == ("POST",)
+    assert found.dialect.name == "gemini"
+    assert found.query_key
+
+
+def test_a_model_of_gemini_by_id() -> None:
+    """GET on the path without an action is the model itself, also where its name looks like an action."""
+    found = _find("/v1beta/models/m:generateContent")
+    assert found is not None
+    assert (found.job, found.named.model, found.dialect.name) == ("model", "m:generateContent", "gemini")
+
+
+def test_only_gemini_takes_a_key_in_the_query() -> None:
+    """A key in a URL ends up in logs of proxies: only the API whose clients send it there may."""
+    assert {path for path, endpoint in DATA.items() if endpoint.query_key} == {"/v1beta/models"}
 
 
 @pytest.mark.parametrize(
@@ -39,7 +99,6 @@ def test_a_model_by_id(path: str, model: str) -> None:
     [
         "",
         "*",
-        "/",
         "/v1",
         "/v1/",
         "/v1/models/",
@@ -55,6 +114,13 @@ def test_a_model_by_id(path: str, model: str) -> None:
         "/v1/chat/completions%00",
         "/v1/chat/completions ",
         "/v1\\chat\\completions",
+        "/v1/messages/",
+        "/v1/messages/batches",
+        "/v1beta",
+        "/v1beta/models/",
+        "/v2/models/m:generateContent",
+        "/api/",
+        "/api/pull",
         "/healthz/",
         "/healthz/../v1/chat/completions",
         "/metrics",
@@ -63,23 +129,33 @@ def test_a_model_by_id(path: str, model: str) -> None:
 )
 def test_anything_else_is_nothing(path: str) -> None:
     """A path that only resembles an endpoint must never be taken for it: its key check would be somebody else's."""
-    assert find(path) is None
+    assert _find(path) is None
 
 
 @given(st.text(alphabet="/v1modelschatcompletions.%2fA;\\\x00", max_size=30))
 def test_nothing_is_normalised(path: str) -> None:
-    """Only the paths of the table, and what stands below /v1/models/, are found."""
-    assert (find(path) is not None) == (path in DATA or (path.startswith("/v1/models/") and path != "/v1/models/"))
+    """Only the paths of the table, and what stands below the model lists, are found."""
+    below = any(path.startswith(prefix) and path != prefix for prefix in ("/v1/models/", "/v1beta/models/"))
+    assert (_find(path) is not None) == (path in DATA or (below and "\n" not in path))
 
 
 def test_only_probes_are_public() -> None:
     """What needs no key tells nothing but life."""
-    assert {path for path, endpoint in DATA.items() if endpoint.public} == {"/healthz", "/readyz"}
+    assert {path for path, endpoint in DATA.items() if endpoint.public} == {"/", "/healthz", "/readyz"}
     assert "/metrics" not in DATA
     assert set(ADMIN) == {"/healthz", "/readyz", "/metrics"}
 
 
-def test_methods_as_allow_names_them() -> None:
-    """RFC 9110 section 10.2.1: the field lists what the resource takes; HEAD goes with GET."""
-    assert DATA["/v1/models"].methods == ("GET", "HEAD")
-    assert DATA["/v1/chat/completions"].methods == ("POST",)
+@pytest.mark.parametrize(
+    ("path", "dialect"),
+    [
+        ("/nothing", "openai_chat"),
+        ("/v1/nothing", "openai_chat"),
+        ("/v1/messages/batches", "anthropic"),
+        ("/v1beta/models/m:embedContent", "gemini"),
+        ("/api/pull", "ollama"),
+    ],
+)
+def test_a_404_is_in_the_dialect_of_its_path(path: str, dialect: str) -> None:
+    """An SDK that asks for what is not served here must be able to read why."""
+    assert dialect_at(path).name == dialect

@@ -278,6 +278,15 @@ class Gateway:
         assert reply is not None, f"the gateway closed without an answer\n{self.output()}"
         return reply
 
+    def ask(self, path: str, fields: Any = None, *, key: str = KEY, headers: Sequence[tuple[str, str]] = ()) -> Reply:
+        """A request on a fresh connection; it must be answered. A GET where there are no `fields`, else a POST of them."""
+        method, body = ("GET", b"") if fields is None else ("POST", json.dumps(fields).encode())
+        with self.connect(timeout=15.0) as wire:
+            wire.send(request(method, path, [("authorization", f"Bearer {key}"), *headers], body))
+            reply = wire.read_reply()
+        assert reply is not None, f"the gateway closed without an answer\n{self.output()}"
+        return reply
+
     def serves(self) -> bool:
         """Whether a chat request is answered 200 now; for what comes back by itself after a while."""
         try:

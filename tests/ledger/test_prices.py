@@ -210,3 +210,17 @@ def test_the_bundled_list_agrees_with_the_package_on_every_model():
                 assert mine == pytest.approx(float(told) * 1e9, abs=1), entry.model
                 compared += 1
     assert compared > 2000
+
+
+@pytest.mark.parametrize(
+    ("kind", "model", "known"),
+    [
+        ("gemini", "models/gemini-2.5-flash", True),
+        ("gemini", "google/gemini-2.5-flash", True),
+        ("openai", "openai/gpt-4.1", True),
+        ("openrouter", "nobody/gpt-4.1", False),
+    ],
+)
+def test_an_owner_before_the_name(kind: str, model: str, known: bool) -> None:
+    """A request that a client spells with an owner costs the same; at a reseller the owner is part of what is bought."""
+    assert (Prices.load().find(kind, model) is not None) is known

@@ -7,10 +7,11 @@ from typing import Any
 
 from pipeline.inside import Inside
 from trunkline.canon.errors import GatewayError
+from trunkline.dialects.dialect import NOT_NAMED
 from trunkline.dialects.table import DIALECTS
 from trunkline.edge.reply import Reply
 from trunkline.edge.request import Request
-from trunkline.pipeline.exchange import Exchange
+from trunkline.pipeline.exchange import Door, Exchange
 
 
 class Line:
@@ -47,7 +48,8 @@ def by_hand(inside: Inside, *, extra: bytes = b"", **fields: Any) -> tuple[Excha
     asked.body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "hello"}], **fields}).encode()
     principal = inside.parts.live.snapshot.principals[0]
     reply = Reply(line, head_only=False, keep=True, chunked=True)
-    return Exchange(inside.parts, "chat.completions", DIALECTS["openai_chat"], principal, asked, reply, extra), line
+    door = Door("chat.completions", DIALECTS["openai_chat"], NOT_NAMED)
+    return Exchange(inside.parts, door, principal, asked, reply, extra), line
 
 
 def raised(function: Any, *arguments: Any) -> GatewayError:

@@ -19,11 +19,12 @@ import uvloop
 import yaml
 from typing_extensions import override
 
-from harness.gateway import KEY, Gateway, settings
+from harness.gateway import KEY, PROVIDER_KEY, Gateway, settings
 from harness.loop import LoopThread
 from harness.upstream import Upstream
 from trunkline.config.load import load
 from trunkline.edge.client import Client
+from trunkline.edge.fetch import Fetched
 from trunkline.edge.listener import Listener, bind
 from trunkline.edge.server import Server
 from trunkline.edge.timers import Sweep
@@ -34,7 +35,9 @@ from trunkline.ledger.journal import Journal, Ticket
 from trunkline.ledger.prices import Prices
 from trunkline.ledger.record import Open, Row, Settle
 from trunkline.ledger.writer import Writer
+from trunkline.pipeline.count import Counter
 from trunkline.pipeline.exchange import Live, Parts
+from trunkline.pipeline.memory import Memory
 from trunkline.policy.failures import Failures
 from trunkline.policy.keys import KeyRing
 from trunkline.telemetry.log import Log
@@ -42,6 +45,9 @@ from trunkline.telemetry.metrics import Metrics
 
 EPOCH_NS = 1_760_000_000_000_000_000
 ORIGIN = "https://app.example"
+PICTURE = b"\x89PNG\r\n\x1a\n"
+OTHERS = {"anthropic": "claude-sonnet-4-5", "gemini": "gemini-2.5-flash", "ollama": "tiny"}
+"""Providers of other dialects at the same address, by kind, and the model that each knows; also models of these names."""
 
 
 class Books(Journal):
@@ -92,13 +98,21 @@ class Inside(Gateway):
         failures: Failures | None = None,
         prices: Prices | None = None,
     ) -> None:
-        """`config` adds to the harness's settings, which know the models m, patient, costly and here also priced."""
+        """`config` adds to the harness's settings, which know the models m, patient, costly and here also priced,
+        strict and one of each other dialect.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         written = settings(upstream_url)
         written["models"]["priced"] = {"targets": ["lab/gpt-4.1"]}
+        for name, model in OTHERS.items():
+            written["providers"][name] = {"kind": name, "base_url": upstream_url.removesuffix("/v1"), "api_key": PROVIDER_KEY}
+            written["models"][name] = {"targets": [f"{name}/{model}"]}
+        written["models"]["strict"] = {"targets": ["anthropic/claude-sonnet-4-5"], "unsupported": "strict"}
         written["server"]["cors"] = {"origins": [ORIGIN]}
         file = folder / "trunkline.yaml"
-        file.write_text(yaml.safe_dump(written | dict(config or {})))
+        given = dict(config or {})
+        given["providers"] = written["providers"] | given.get("providers", {})
+        file.write_text(yaml.safe_dump(written | given))
         snapshot = load(file, {})
         self.process = None
         self.stdout, self.stderr = [], []
@@ -112,6 +126,8 @@ class Inside(Gateway):
         self.metrics_page.configure(models=[name for name, _ in snapshot.models()], providers=snapshot.providers)
         self.failures_seen: list[str] = []
         """What the event loop had to report: lost exceptions of tasks and callbacks."""
+        self.fetched: list[str] = []
+        """URLs that were fetched."""
         self._numbers = count(1)
         self._thread = _Loop()
         self.loop = self._thread.loop
@@ -130,6 +146,9 @@ class Inside(Gateway):
             clock_ns=lambda: EPOCH_NS,
             mono=time.monotonic,
             new_id=lambda: f"{next(self._numbers):032x}",
+            memory=Memory(snapshot.server.memory.max_bytes, snapshot.server.memory.ttl, time.monotonic),
+            fetch=self._fetch,
+            counter=Counter(),
         )
         self.gateway = DataPlane(
             self.parts, failures or Failures(), Cors(snapshot.server.cors_origins), snapshot.server.max_body
@@ -165,6 +184,11 @@ class Inside(Gateway):
         self.log_file.close()
         assert self._writer.flush(5.0)
         assert self.failures_seen == []
+
+    async def _fetch(self, url: str) -> Fetched:
+        """Pictures of the test's own; the guard has tests in `edge`."""
+        self.fetched.append(url)
+        return Fetched("image/png", PICTURE)
 
     def do(self, function: Callable[[], Any]) -> Any:
         """Call `function` on the gateway's thread."""

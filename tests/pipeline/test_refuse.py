@@ -10,6 +10,7 @@ from harness.gateway import PROVIDER_KEY
 from pipeline.by_hand import by_hand
 from pipeline.inside import Inside
 from trunkline.canon.errors import GatewayError, Kind, Upstream
+from trunkline.dialects.dialect import Ask
 from trunkline.pipeline.admit import admit
 from trunkline.pipeline.exchange import Exchange
 from trunkline.pipeline.refuse import refuse
@@ -67,6 +68,7 @@ def test_an_error_answer(inside: Inside) -> None:
 def test_a_stream_that_began(inside: Inside, kind: Kind, kept: bool) -> None:
     """It ends with an error event and no end mark; at a shutdown the connection ends too."""
     exchange, line = by_hand(inside)
+    exchange.tap = exchange.dialect.tap(Ask({}, "m", stream=True, include_usage=True), hide_usage=False)
     exchange.reply.start(200, b"")
     refuse(exchange, GatewayError(kind, "broken"))
     assert b'data: {"error":' in line.sent

@@ -18,7 +18,7 @@ from harness.upstream import Upstream
 from pipeline.by_hand import Line, by_hand
 from pipeline.inside import Inside
 from trunkline.canon.errors import GatewayError, Kind
-from trunkline.dialects.openai_chat.stream import ChatTap
+from trunkline.dialects.openai_chat.tap import ChatTap
 from trunkline.pipeline import run as run_module
 from trunkline.pipeline.exchange import Exchange
 from trunkline.pipeline.run import run
@@ -140,7 +140,7 @@ def test_cancelled_at_every_step(inside: Inside, stream: bool, gone: bool, ticks
 
     async def life() -> tuple[Exchange, Line]:
         exchange, line = by_hand(inside, stream=stream)
-        task = asyncio.ensure_future(run(exchange, inside.parts))
+        task = asyncio.ensure_future(run(exchange, inside.parts, "chat"))
         for _ in range(ticks):
             await asyncio.sleep(0 if ticks < 12 else 0.003)
         exchange.reply.gone = gone and not task.done()
@@ -161,7 +161,7 @@ def test_cancelled_in_the_tick_in_which_the_answer_ended(inside: Inside, monkeyp
 
     async def life() -> None:
         exchange, line = by_hand(inside, stream=True)
-        task = asyncio.ensure_future(run(exchange, inside.parts))
+        task = asyncio.ensure_future(run(exchange, inside.parts, "chat"))
         real = line.write
 
         def write(data: bytes) -> None:

@@ -11,6 +11,7 @@ from pipeline.by_hand import by_hand
 from pipeline.inside import EPOCH_NS, Inside
 from trunkline.canon.errors import GatewayError, Kind
 from trunkline.canon.usage import NO_USAGE, Usage
+from trunkline.dialects.dialect import Ask
 from trunkline.pipeline.admit import admit
 from trunkline.pipeline.relay import price
 from trunkline.pipeline.settle import _outcome, settle
@@ -80,7 +81,7 @@ def test_what_is_booked(inside: Inside, sent: bool, fed: bytes | None, kind: Kin
     admit(exchange, inside.parts)
     exchange.sent = sent
     if fed is not None:
-        exchange.tap = exchange.dialect.tap(hide_usage=False)
+        exchange.tap = exchange.dialect.tap(Ask({}, "m", stream=True, include_usage=True), hide_usage=False)
         exchange.tap.feed(fed)
     exchange.error = None if kind is None else GatewayError(kind, "")
     settle(exchange, inside.parts)
@@ -114,7 +115,7 @@ def test_the_providers_error_in_a_stream_is_the_outcome(inside: Inside) -> None:
     """The client got it as an event, with status 200; the books must not say that all was well."""
     exchange, _ = by_hand(inside, stream=True)
     admit(exchange, inside.parts)
-    exchange.tap = exchange.dialect.tap(hide_usage=False)
+    exchange.tap = exchange.dialect.tap(Ask({}, "m", stream=True, include_usage=True), hide_usage=False)
     exchange.tap.feed(CHUNK + b'data: {"error":{"message":"no"}}\n\n')
     exchange.reply.start(200, b"")
     settle(exchange, inside.parts)

@@ -9,6 +9,8 @@ from trunkline.providers.catalog import catalog, ollama_base_url
 
 KINDS = [
     "openai",
+    "anthropic",
+    "gemini",
     "deepseek",
     "xai",
     "openrouter",
@@ -36,15 +38,54 @@ def test_rows_can_be_used(kind: str):
     row = catalog()[kind]
     assert row.source
     assert all(name == values.header_name(name) for name in row.forward)
-    assert bool(row.env) == (row.auth == "bearer")
-    assert not row.env or row.env == f"{kind.upper()}_API_KEY"
+    assert all(default == values.header_value(default) for default in row.forward.values())
+    assert bool(row.env) == (row.auth != "none")
+    assert not row.env or row.env[0] == f"{kind.upper()}_API_KEY"
+    assert row.dialects
     if kind == "echo":
-        assert (row.dialect, row.base_url) == ("echo", "")
+        assert (row.builtin, row.base_url) == (True, "")
     else:
         endpoint = values.endpoint(row.base_url)
-        assert row.dialect == "openai_chat"
         assert endpoint.scheme == ("http" if kind == "ollama" else "https")
         assert not row.base_url.endswith("/")
+
+
+def test_who_speaks_what_of_themselves():
+    """A provider would be asked in a language it does not know."""
+    first = {kind: next(iter(row.dialects)) for kind, row in catalog().items()}
+    assert {kind: name for kind, name in first.items() if name != "openai_chat"} == {
+        "anthropic": "anthropic",
+        "gemini": "gemini",
+        "ollama": "ollama",
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "dialect", "given", "path"),
+    [
+        ("openai", "openai_chat", "/v1", "/v1"),
+        ("openai", "openai_chat", "", ""),
+        ("openai", "openai_chat", "/openai/deployments/x", "/openai/deployments/x"),
+        ("anthropic", "anthropic", "", ""),
+        ("anthropic", "anthropic", "/v1", ""),
+        ("anthropic", "anthropic", "/anthropic", "/anthropic"),
+        ("anthropic", "anthropic", "/anthropic/v1", "/anthropic"),
+        ("gemini", "gemini", "", "/v1beta"),
+        ("gemini", "gemini", "/v1", "/v1"),
+        ("gemini", "gemini", "/v1beta", "/v1beta"),
+        ("gemini", "gemini", "/v1beta1", "/v1beta1"),
+        ("gemini", "gemini", "/proxy", "/proxy/v1beta"),
+        ("gemini", "gemini", "/v1x", "/v1x/v1beta"),
+        ("ollama", "ollama", "", ""),
+        ("ollama", "ollama", "/v1", ""),
+        ("ollama", "openai_chat", "", "/v1"),
+        ("ollama", "openai_chat", "/v1", "/v1"),
+        ("ollama", "openai_chat", "/box", "/box/v1"),
+    ],
+)
+def test_the_version_in_a_base_url_may_be_there_or_not(kind: str, dialect: str, given: str, path: str):
+    """Half of all documentation writes a base URL with its version, the other half without: either would be a 404."""
+    assert catalog()[kind].base_path(given, dialect) == path
 
 
 def test_no_client_credential_is_forwarded():
@@ -56,20 +97,20 @@ def test_no_client_credential_is_forwarded():
 @pytest.mark.parametrize(
     ("host", "url"),
     [
-        ("", "http://127.0.0.1:11434/v1"),
-        (" ", "http://127.0.0.1:11434/v1"),
-        ("0.0.0.0", "http://127.0.0.1:11434/v1"),
-        ("0.0.0.0:1234", "http://127.0.0.1:1234/v1"),
-        (":1234", "http://127.0.0.1:1234/v1"),
-        ("[::]:1234", "http://127.0.0.1:1234/v1"),
-        ("box", "http://box:11434/v1"),
-        ("box:1234", "http://box:1234/v1"),
-        ("[::1]", "http://[::1]:11434/v1"),
-        ("[::1]:1234", "http://[::1]:1234/v1"),
-        ("http://box", "http://box:80/v1"),
-        ("https://box", "https://box:443/v1"),
-        ("https://box:1234/", "https://box:1234/v1"),
-        ("http://box:1234/ollama", "http://box:1234/ollama/v1"),
+        ("", "http://127.0.0.1:11434"),
+        (" ", "http://127.0.0.1:11434"),
+        ("0.0.0.0", "http://127.0.0.1:11434"),
+        ("0.0.0.0:1234", "http://127.0.0.1:1234"),
+        (":1234", "http://127.0.0.1:1234"),
+        ("[::]:1234", "http://127.0.0.1:1234"),
+        ("box", "http://box:11434"),
+        ("box:1234", "http://box:1234"),
+        ("[::1]", "http://[::1]:11434"),
+        ("[::1]:1234", "http://[::1]:1234"),
+        ("http://box", "http://box:80"),
+        ("https://box", "https://box:443"),
+        ("https://box:1234/", "https://box:1234"),
+        ("http://box:1234/ollama", "http://box:1234/ollama"),
     ],
 )
 def test_where_ollama_is(host: str, url: str):

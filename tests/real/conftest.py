@@ -1,4 +1,4 @@
-"""A real llama.cpp server, a real gateway before it, and the official SDK speaking to both."""
+"""The fixtures: a real llama.cpp server or a scripted provider, a real gateway before it, and who speaks to them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from harness.gateway import Gateway
+from real import line as lines
+from real.line import Line
+from real.scripted import Scripted
 from real.sides import Sides, settings
 
 
@@ -25,3 +28,17 @@ def sides(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sides]:
         Sides(llama, gateway) as both,
     ):
         yield both
+
+
+@pytest.fixture(scope="module")
+def one_line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
+    """The gateway before the scripted provider, for all programs of a file."""
+    with Scripted() as provider, Gateway(lines.settings(provider.url), tmp_path_factory.mktemp("gateway")) as gateway:
+        yield Line(provider, gateway)
+
+
+@pytest.fixture
+def line(one_line: Line) -> Line:
+    """The same with nothing seen yet."""
+    one_line.clear()
+    return one_line

@@ -52,8 +52,11 @@ _TEMPLATE = """
 {%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}"""
 
 
-def write_model(path: Path) -> None:
-    """Write a one-layer llama of random weights whose vocabulary is every byte and a few letters; some 200 KiB."""
+def write_model(path: Path, *, calls: bool = False) -> None:
+    """Write a one-layer llama of random weights whose vocabulary is every byte and a few letters; some 200 KiB.
+
+    `calls`: it begins each answer with a call, and ends it where that ends; for questions that have tools.
+    """
     import gguf  # noqa: PLC0415 - a part that may be absent; the tests skip then
     import numpy as np  # noqa: PLC0415
 
@@ -78,6 +81,9 @@ def write_model(path: Path) -> None:
         **{f"blk.0.ffn_{part}.weight": noise(_INNER, _WIDTH) for part in ("gate", "up")},
         "blk.0.ffn_down.weight": noise(_WIDTH, _INNER),
     }
+    if calls:
+        for place, (before, said) in enumerate(((3 + ord("\n"), TOOL_CALL), (3 + ord(">"), 2))):
+            _follow(tensors, place, before, said)
     writer = gguf.GGUFWriter(str(path), "llama")
     _describe(writer, len(vocabulary))
     writer.add_file_type(gguf.LlamaFileType.ALL_F32)
@@ -98,6 +104,16 @@ def write_model(path: Path) -> None:
     writer.close()
 
 
+def _follow(tensors: dict[str, Any], place: int, before: int, said: int) -> None:
+    """Make `said` the token that follows `before`: one place of the state is kept for this alone."""
+    for name in ("token_embd.weight", "output.weight"):
+        tensors[name][:, place] = 0
+    for name in ("blk.0.attn_output.weight", "blk.0.ffn_down.weight"):
+        tensors[name][place, :] = 0
+    tensors["token_embd.weight"][before, place] = 5
+    tensors["output.weight"][said, place] = 50
+
+
 def _describe(writer: Any, vocabulary: int) -> None:
     writer.add_name("trunkline-test")
     writer.add_vocab_size(vocabulary)
@@ -114,10 +130,10 @@ def _describe(writer: Any, vocabulary: int) -> None:
 class Llama:
     """The running server."""
 
-    def __init__(self, folder: Path) -> None:
-        """`folder`: an empty one for the model and the server's own log."""
+    def __init__(self, folder: Path, *, calls: bool = False) -> None:
+        """`folder`: an empty one for the model and the server's own log; `calls`: as in `write_model`."""
         model = folder / "tiny.gguf"
-        write_model(model)
+        write_model(model, calls=calls)
         with (folder / "llama.log").open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, __file__, str(model)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log
@@ -183,6 +199,7 @@ def _serve(model: str) -> None:
     settings.cpuparams.n_threads = 1
     settings.cpuparams_batch.n_threads = 1
     settings.verbosity = 0
+    settings.cache_prompt = False  # or an answer would depend on what was asked before
     server = xllamacpp.Server(settings)
     sys.stdout.write(json.dumps({"url": server.listening_address}) + "\n")
     sys.stdout.flush()

@@ -5,6 +5,8 @@ How bytes are sent belongs in `edge`; who the provider is and what its credentia
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 from typing_extensions import override
 
@@ -61,10 +63,12 @@ class Origin(msgspec.Struct, frozen=True):
     """Seconds a request may wait for a free connection before it is answered 503."""
     keep_idle: float = 30.0
     """Seconds an unused connection is kept."""
+    address: str = ""
+    """Connect here, an IP address that was checked, instead of looking `host` up; TLS and its name stay those of `host`."""
 
 
 class WireRequest(msgspec.Struct, frozen=True):
-    """One request to a provider, ready to send. Always a POST of JSON."""
+    """One request, ready to send: to a provider always a POST of JSON."""
 
     origin: Origin
     path: str
@@ -74,6 +78,8 @@ class WireRequest(msgspec.Struct, frozen=True):
     deadlines: Deadlines
     limit: int
     """Bytes the answer's body may have, inflated."""
+    method: Literal["POST", "GET"] = "POST"
+    """A GET has no body."""
 
     @override
     def __repr__(self) -> str:

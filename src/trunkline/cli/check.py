@@ -17,6 +17,8 @@ from trunkline.cli.data import output
 from trunkline.config.load import ConfigError, Snapshot, find_config, load
 from trunkline.config.schema import json_schema
 
+_CREDENTIALS = (b"Authorization", b"x-api-key", b"x-goog-api-key")
+
 
 def check(
     config: Annotated[
@@ -43,13 +45,13 @@ def check(
 
 
 def _show(snapshot: Snapshot) -> None:
-    providers = _table("provider", "kind", "address", "credential")
+    providers = _table("provider", "kind", "dialect", "address", "credential")
     for provider in snapshot.providers.values():
         origin = provider.origin
         address = f"{origin.scheme}://{_place(origin.host, origin.port)}{provider.base_path}"
-        echo = provider.dialect == "echo"
-        has_key = b"\r\nAuthorization: " in provider.head or bool(provider.secrets)
-        providers.add_row(provider.name, provider.kind, "built in" if echo else escape(address), "***" if has_key else "none")
+        has_key = bool(provider.secrets) or any(b"\r\n%b: " % header in provider.head for header in _CREDENTIALS)
+        where = "built in" if provider.builtin else escape(address)
+        providers.add_row(provider.name, provider.kind, provider.dialect, where, "***" if has_key else "none")
     models = _table("model", "goes to")
     for route in snapshot.routes.values():
         first = route.targets[0]

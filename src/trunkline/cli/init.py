@@ -22,6 +22,8 @@ server:
   #cors: {origins: ["https://app.example.com"]}
   #limits: {max_header: 64KiB, max_body: 32MiB, max_connections: 10000, max_connections_per_ip: 100}
   #drain_timeout: 30s      # running requests may finish this long after SIGTERM
+  #media: {max_size: 20MiB, timeout: 10s, allow_http: false}   # pictures by URL, fetched for providers that do not
+  #memory: {max_size: 64MiB, ttl: 1h}   # what models want back and clients of another API cannot hand back
 
 log:
   format: auto             # auto | json | pretty
@@ -33,17 +35,21 @@ log:
 # The built-in echo/echo always answers, without any account.
 providers:
   #openai: {api_key: "${OPENAI_API_KEY}"}
+  #anthropic: {api_key: "${ANTHROPIC_API_KEY}"}
+  #gemini: {api_key: "${GEMINI_API_KEY}"}
   #groq: {api_key: "${GROQ_API_KEY}"}
-  #ollama: {base_url: "http://127.0.0.1:11434/v1", api_key: none}
+  #ollama: {base_url: "http://127.0.0.1:11434"}
   #lab:
-    #kind: openai                          # any server that speaks OpenAI's API
+    #kind: openai                          # any server that speaks OpenAI's API; anthropic for one that speaks Anthropic's
     #base_url: http://127.0.0.1:8080/v1
     #api_key: none
     #timeouts: {connect: 5s, first_byte: 60s, idle: 60s, total: 10m}
+    #facts: {"qwen*": {thinks: effort, media: [image]}}   # what its models take and can, where we do not know it
 
 # Names that clients ask for. provider/model always works, also for what is not listed here.
 models:
   #small: {targets: [lab/tiny]}
+  #exact: {targets: [lab/tiny], unsupported: strict}   # refuse what the model cannot be told, instead of dropping and naming it
 
 # Who may ask. Besides these there are the keys that `trunkline keys create NAME` makes, which need no entry here.
 keys:

@@ -9,6 +9,7 @@ import typer
 from trunkline import __version__
 from trunkline.cli import keys, usage
 from trunkline.cli.check import check
+from trunkline.cli.connect import connect
 from trunkline.cli.init import init
 from trunkline.cli.serve import serve
 
@@ -40,5 +41,6 @@ def trunkline(
 app.command()(serve)
 app.command()(init)
 app.command()(check)
+app.command()(connect)
 app.add_typer(keys.app, name="keys")
 app.add_typer(usage.app, name="usage")

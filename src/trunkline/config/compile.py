@@ -11,13 +11,21 @@ from collections.abc import Iterable
 from trunkline.config.mistakes import KeyPath
 from trunkline.config.providers import ECHO, Context, compile_provider, deadlines, existing_file
 from trunkline.config.proxy import is_loopback
-from trunkline.config.schema import KeySpec, ModelSpec, ProviderSpec, Server, ServerTls
-from trunkline.config.snapshot import LedgerSettings, LogSettings, ServerSettings, Snapshot
+from trunkline.config.schema import KeySpec, ModelSpec, ProviderSpec, Server, ServerTls, TargetSpec
+from trunkline.config.snapshot import (
+    LedgerSettings,
+    LogSettings,
+    MediaSettings,
+    MemorySettings,
+    ServerSettings,
+    Snapshot,
+)
 from trunkline.config.validate import Written, suggest
 from trunkline.config.values import is_model
 from trunkline.edge.limits import ServerLimits
 from trunkline.edge.tls import server_context
 from trunkline.policy.keys import Principal
+from trunkline.providers.models import facts
 from trunkline.providers.provider import Provider, Target
 from trunkline.routing.route import Route
 
@@ -74,6 +82,8 @@ def _server(server: Server, context: Context) -> ServerSettings:
         max_body=limits.max_body,
         drain_timeout=server.drain_timeout,
         drain_grace=server.drain_grace,
+        media=MediaSettings(**server.media.model_dump()),
+        memory=MemorySettings(server.memory.max_size, server.memory.ttl),
     )
 
 
@@ -98,11 +108,19 @@ def _route(name: str, spec: ModelSpec, providers: dict[str, Provider], names: It
         for index, target in enumerate(written):
             provider = _check_target(target.to, (*path, field, index), names, context)
             if field == "targets" and provider in providers:
-                targets.append(Target(providers[provider], target.to.partition("/")[2], target.weight))
+                targets.append(_target(target, providers[provider], spec))
     _warn_later(spec, path, context)
     if not targets:
         return None
     return Route(name, tuple(targets), deadlines(spec.timeouts, targets[0].provider.deadlines))
+
+
+def _target(written: TargetSpec, provider: Provider, spec: ModelSpec) -> Target:
+    """What is known of the model, from the general to the particular: built in, by its provider, by this entry."""
+    model = written.to.partition("/")[2]
+    known = facts(provider.kind, model, (*provider.facts, ("*", spec.facts.given())))
+    strict = provider.strict if spec.unsupported is None else spec.unsupported == "strict"
+    return Target(provider, model, written.weight, known, strict)
 
 
 def _check_target(to: str, path: KeyPath, names: Iterable[str], context: Context) -> str:

@@ -74,7 +74,7 @@ def load(path: Path | None, environ: Mapping[str, str], *, ollama_running: bool 
 
 def _found(environ: Mapping[str, str], *, ollama_running: bool) -> Document:
     """Zero configuration, as the file a person would have written."""
-    names = [name for name, row in catalog().items() if row.env and environ.get(row.env)]
+    names = [kind for kind, row in catalog().items() if any(environ.get(name) for name in row.env)]
     if ollama_running:
         names.append("ollama")
     document = Document(NO_FILE)

@@ -22,7 +22,7 @@ from trunkline.config.proxy import proxy_for
 from trunkline.config.schema import ProviderSpec, ProviderTls, Timeouts
 from trunkline.config.validate import suggest
 from trunkline.edge.tls import client_context
-from trunkline.providers.catalog import Row, catalog, ollama_base_url
+from trunkline.providers.catalog import Auth, Row, catalog, ollama_base_url
 from trunkline.providers.provider import Provider
 
 ECHO = "echo"
@@ -33,6 +33,14 @@ _OURS = frozenset(
     }
 )  # fmt: skip
 """Headers that frame a message or belong to one hop: the edge sets them, and two opinions are request smuggling."""
+_CREDENTIALS: Mapping[Auth, tuple[str, str]] = {
+    "bearer": ("Authorization", "Bearer "),
+    "x-api-key": ("x-api-key", ""),
+    "x-goog-api-key": ("x-goog-api-key", ""),
+}
+"""How a credential is sent: the header, and what stands before the key in it."""
+_DIALECT_SENDS = {"anthropic": "anthropic-version"}
+"""Headers that a dialect itself writes."""
 _TELLS = re.compile(r"auth|key|token|secret|cookie|credential|password")
 
 
@@ -56,29 +64,35 @@ def compile_provider(name: str, spec: ProviderSpec, context: Context) -> Provide
         context.report(
             (*path, "kind") if spec.kind else path,
             f"{kind!r} is no kind of provider in this version{suggest(kind, catalog())}; known kinds: {kinds}"
-            " (for any other OpenAI-compatible server: kind: openai, with base_url and api_key)",
+            " (for any other server: kind: openai, or anthropic for one of that form, with base_url and api_key)",
         )
         return None
-    if row.dialect == ECHO:
-        return _echo(name, kind, spec, path, context)
-    if spec.dialect not in {None, row.dialect}:
-        context.report((*path, "dialect"), f"this version speaks only {row.dialect} with the kind {kind}")
+    dialect = _dialect(kind, row, spec, path, context)
+    if row.builtin:
+        return _builtin(name, kind, dialect, spec, path, context)
     endpoint = spec.base_url or _own_endpoint(kind, row, path, context)
     if endpoint is None:
         return None
     key = _credential(spec, row, path, context)
+    carrier, prefix = _CREDENTIALS[_auth(spec, row)]
+    credential = None if key is None else (carrier, prefix + key.get_secret_value())
     extra = {header: value.get_secret_value() for header, value in spec.headers.items()}
-    _check_headers(extra, key, path, context)
+    _check_headers(extra, "" if key is None else carrier.lower(), _DIALECT_SENDS.get(dialect, ""), path, context)
     return Provider(
         name=name,
         kind=kind,
-        dialect=row.dialect,
+        dialect=dialect,
         origin=_origin(endpoint, spec, path, context),
-        base_path=endpoint.path,
-        head=_head(endpoint, key, extra),
+        base_path=row.base_path(endpoint.path, dialect),
+        head=_head(endpoint, credential, extra),
         secrets=_secrets(key, extra),
         stream_usage=row.stream_usage,
-        forward=tuple(header.encode("ascii") for header in row.forward if header not in extra),
+        forward=tuple(
+            (header.encode("ascii"), default.encode("ascii")) for header, default in row.forward.items() if header not in extra
+        ),
+        betas=row.betas if spec.betas is None else tuple(spec.betas),
+        facts=tuple((glob, facts.given()) for glob, facts in spec.facts.items()),
+        strict=spec.unsupported == "strict",
         deadlines=deadlines(spec.timeouts, Deadlines()),
         max_answer=spec.max_answer,
         max_stream=spec.max_stream,
@@ -90,10 +104,24 @@ def deadlines(written: Timeouts, default: Deadlines) -> Deadlines:
     return msgspec.structs.replace(default, **written.model_dump(exclude_none=True))
 
 
-def _echo(name: str, kind: str, spec: ProviderSpec, path: KeyPath, context: Context) -> Provider:
+def _builtin(name: str, kind: str, dialect: str, spec: ProviderSpec, path: KeyPath, context: Context) -> Provider:
     for field in sorted(spec.model_fields_set - {"kind"}):
-        context.report((*path, field), "the echo provider answers by itself and takes no settings: remove this")
-    return Provider(name=name, kind=kind, dialect=ECHO, origin=Origin("http", "echo", 80), base_path="")
+        context.report((*path, field), f"the {kind} provider answers by itself and takes no settings: remove this")
+    return Provider(name=name, kind=kind, dialect=dialect, origin=Origin("http", kind, 80), base_path="", builtin=True)
+
+
+def _dialect(kind: str, row: Row, spec: ProviderSpec, path: KeyPath, context: Context) -> str:
+    """The chosen one, else the kind's first; reported where the kind does not speak it."""
+    first = next(iter(row.dialects))
+    if spec.dialect is None or spec.dialect in row.dialects:
+        return spec.dialect or first
+    context.report((*path, "dialect"), f"the kind {kind} speaks no such dialect in this version: {' or '.join(row.dialects)}")
+    return first
+
+
+def _auth(spec: ProviderSpec, row: Row) -> Auth:
+    """The written way to send a credential, else the kind's; a kind that needs none gets one as most servers take it."""
+    return spec.auth or ("bearer" if row.auth == "none" else row.auth)
 
 
 def _own_endpoint(kind: str, row: Row, path: KeyPath, context: Context) -> values.Endpoint | None:
@@ -108,43 +136,47 @@ def _own_endpoint(kind: str, row: Row, path: KeyPath, context: Context) -> value
 
 
 def _credential(spec: ProviderSpec, row: Row, path: KeyPath, context: Context) -> SecretStr | None:
-    """The key as written; else from the kind's variable, but never toward an address that is not the kind's own."""
+    """The key as written; else from the kind's variables, but never toward an address that is not the kind's own."""
     if spec.api_key is not None:
         return None if spec.api_key.get_secret_value() == "none" else spec.api_key
     if row.auth == "none":
         return None
     here = (*path, "api_key")
+    names = " or ".join(row.env)
     if spec.base_url is not None:
-        context.report(here, f"is required with a base_url of your own: a key, or none ({row.env} is not sent there unasked)")
+        context.report(here, f"is required with a base_url of your own: a key, or none ({names} is not sent there unasked)")
         return None
-    text = context.environ.get(row.env, "")
-    if not text:
-        context.report(here, f"is required, or the environment variable {row.env}; write none where no key is needed")
+    variable = next((name for name in row.env if context.environ.get(name)), "")
+    if not variable:
+        context.report(here, f"is required, or the environment variable {names}; write none where no key is needed")
         return None
     try:
-        return SecretStr(values.api_key(text))
+        return SecretStr(values.api_key(context.environ[variable]))
     except ValueError as error:
-        context.report(here, f"the environment variable {row.env} {error}")
+        context.report(here, f"the environment variable {variable} {error}")
         return None
 
 
-def _check_headers(extra: dict[str, str], key: SecretStr | None, path: KeyPath, context: Context) -> None:
+def _check_headers(extra: dict[str, str], carrier: str, written: str, path: KeyPath, context: Context) -> None:
+    """`carrier`: the header of the credential, where there is one. `written`: the header that the dialect writes."""
     for header in extra:
         here = (*path, "headers", header)
         if header in _OURS:
             context.report(here, "this header is set by the gateway itself")
-        elif header == "authorization" and key is not None:
+        elif header == carrier:
             context.report(here, "the api_key is sent in this header; with a header of your own write api_key: none")
+        elif header == written:
+            context.report(here, "the client chooses this, and for translated requests facts: {'*': {version: ...}}")
 
 
-def _head(endpoint: values.Endpoint, key: SecretStr | None, extra: dict[str, str]) -> bytes:
+def _head(endpoint: values.Endpoint, credential: tuple[str, str] | None, extra: dict[str, str]) -> bytes:
     """The header lines of every request. RFC 9110 section 7.2: `Host` first, without the scheme's own port."""
     host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
     if endpoint.port != (443 if endpoint.scheme == "https" else 80):
         host = f"{host}:{endpoint.port}"
     lines = {"host": ("Host", host)}
-    if key is not None:
-        lines["authorization"] = ("Authorization", f"Bearer {key.get_secret_value()}")
+    if credential is not None:
+        lines[credential[0].lower()] = credential
     lines["user-agent"] = ("User-Agent", f"trunkline/{__version__}")
     lines["accept-encoding"] = ("Accept-Encoding", "identity")
     lines["connection"] = ("Connection", "keep-alive")

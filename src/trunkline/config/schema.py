@@ -26,6 +26,8 @@ CorsOrigin = Annotated[str, PlainValidator(values.origin, json_schema_input_type
 Slug = Annotated[str, PlainValidator(values.slug, json_schema_input_type=str)]
 ModelName = Annotated[str, PlainValidator(values.model, json_schema_input_type=str)]
 HeaderName = Annotated[str, PlainValidator(values.header_name, json_schema_input_type=str)]
+ApiVersion = Annotated[str, PlainValidator(values.api_version, json_schema_input_type=str)]
+Beta = Annotated[str, PlainValidator(values.beta, json_schema_input_type=str)]
 
 
 def _hidden(check: Any) -> Any:
@@ -107,6 +109,22 @@ class Limits(Section):
     )
 
 
+class Media(Section):
+    """Pictures and files that a request names by URL, for providers that do not fetch them. Public addresses only."""
+
+    enabled: bool = Field(default=True, description="false: a URL that the provider does not fetch is refused.")
+    max_size: Size = Field(default=20 * 1024 * 1024, description="Of one picture or file.")
+    timeout: Duration = Field(default=10.0, description="For one, redirects included.")
+    allow_http: bool = Field(default=False, description="Also without TLS.")
+
+
+class Memory(Section):
+    """What models want back and clients of another API cannot hand back, such as signatures of thinking. Never on disk."""
+
+    max_size: Size = Field(default=64 * 1024 * 1024, description="All clients together; the least recently used goes first.")
+    ttl: Duration = Field(default=3600.0, description="Kept this long after it was last asked for.")
+
+
 class Server(Section):
     """The two listeners."""
 
@@ -117,6 +135,8 @@ class Server(Section):
     limits: Limits = Field(default_factory=Limits)
     drain_timeout: DurationOrZero = Field(default=30.0, description="Running requests may finish this long after SIGTERM.")
     drain_grace: DurationOrZero = Field(default=0.0, description="New connections are taken this long after SIGTERM.")
+    media: Media = Field(default_factory=Media)
+    memory: Memory = Field(default_factory=Memory)
 
 
 class Log(Section):
@@ -159,13 +179,79 @@ class Pool(Section):
     keep_idle: Duration = Field(default=30.0, description="An unused connection is kept this long.")
 
 
+Parameter = Literal[
+    "temperature", "top_p", "top_k", "min_p", "seed", "stop", "n", "max_tokens", "frequency_penalty", "presence_penalty",
+    "logit_bias", "logprobs", "top_logprobs", "parallel_tool_calls", "response_format", "prefill", "user",
+]  # fmt: skip
+"""What a model may refuse: the caller's fields in OpenAI's spelling, and `prefill` (an answer begun by the caller)."""
+
+
+class FactsSpec(Section):
+    """What a model takes and can, where the built-in facts are wrong or know nothing; only what is written counts."""
+
+    context: Count | None = Field(default=None, description="Tokens of prompt and answer together.")
+    max_output: Count | None = Field(default=None, description="Tokens an answer may have.")
+    refuses: list[Parameter] = Field(default=[], description="Parameters that are an error.")
+    exclusive: list[list[Parameter]] = Field(default=[], description="Groups of parameters that are an error together.")
+    takes: list[Literal["top_k", "min_p"]] = Field(default=[], description="Parameters beyond OpenAI's own, in OpenAI's form.")
+    thinks: Literal["none", "budget", "adaptive", "level", "effort", "switch"] = Field(
+        default="none", description="How thinking is asked for."
+    )
+    thinking_off: bool = Field(default=True, description="Thinking can be switched off.")
+    between_tools: bool = Field(default=False, description="Off is spelled between_tools (Claude Sonnet 5.5).")
+    efforts: list[Literal["minimal", "low", "medium", "high", "xhigh", "max", "default"]] = Field(
+        default=[], description="Efforts or levels it takes, from the least to the most; empty: any."
+    )
+    effort_with_tools: bool = Field(default=True, description="An effort may stand beside tools, in OpenAI's form.")
+    forced_tools: Literal["always", "not_thinking", "never"] = Field(
+        default="always", description="When it can be made to call a tool."
+    )
+    system_midway: bool = Field(default=False, description="Takes instructions in mid-conversation.")
+    media: list[Literal["image", "document", "audio", "video"]] | None = Field(
+        default=None, description="What it can see and hear."
+    )
+    media_urls: bool = Field(default=True, description="Its provider fetches URLs itself.")
+    tools: bool = Field(default=True, description="Takes tools.")
+    output_schema: bool = Field(default=True, alias="schema", description="Takes a JSON Schema for its output.")
+    signatures: bool = Field(default=False, description="A tool call without its signature is an error (Gemini 3).")
+    reasoning_field: Literal["none", "reasoning_content", "reasoning", "reasoning_details", "content"] = Field(
+        default="none", description="What thinking is called in a message sent back, in OpenAI's form."
+    )
+    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    call_ids: Literal["any", "alnum9"] = Field(default="any", description="alnum9: nine letters or digits (Mistral).")
+    cache_field: Literal["none", "cache_control", "prompt_cache_breakpoint"] = Field(
+        default="none", description="What a prompt-cache mark on a part is called, in OpenAI's form."
+    )
+    version: ApiVersion = Field(default="", description="The anthropic-version to send; empty: the usual one.")
+
+    def given(self) -> dict[str, Any]:
+        """The written fields by the names of `canon.facts`, as plain values; `none` is empty there."""
+        written = self.model_dump(exclude_unset=True, by_alias=True)
+        return {name: "" if value == "none" else value for name, value in written.items()}
+
+
+Unsupported = Literal["lenient", "strict"]
+
+
 class ProviderSpec(Section):
     """One provider: where to call, and with whose credential."""
 
     kind: str | None = Field(default=None, description="The catalogue row it is made from; the provider's name by default.")
     base_url: BaseUrl | None = Field(default=None, description="Where its API begins; the kind's own by default.")
     api_key: ApiKey | None = Field(default=None, description="The credential, or none; by default the kind's variable.")
-    dialect: str | None = Field(default=None, description="How it speaks. This version: openai_chat.")
+    auth: Literal["bearer", "x-api-key", "x-goog-api-key"] | None = Field(
+        default=None, description="How the credential is sent; the kind's own way by default."
+    )
+    dialect: str | None = Field(default=None, description="How it speaks, where the kind speaks several dialects.")
+    betas: list[Beta] | None = Field(
+        default=None, description="Globs of the anthropic-beta values passed on; the kind's by default."
+    )
+    facts: Annotated[dict[ModelName, FactsSpec], _or_empty(dict)] = Field(
+        default={}, description="What its models take and can, by glob of their names.", json_schema_extra=_blank_too
+    )
+    unsupported: Unsupported = Field(
+        default="lenient", description="What happens to a parameter that a model cannot be told: dropped and named, or refused."
+    )
     tls: ProviderTls = Field(default_factory=ProviderTls)
     proxy: ProxyUrl | None = Field(default=None, description="http://host:port, or none; by default HTTP(S)_PROXY.")
     headers: Headers = Field(default={}, description="Sent with every request.", json_schema_extra=_blank_too)
@@ -207,6 +293,8 @@ class ModelSpec(Section):
     )
     retry: Retry | None = None
     timeouts: Timeouts = Field(default_factory=Timeouts)
+    facts: FactsSpec = Field(default_factory=FactsSpec)
+    unsupported: Unsupported | None = Field(default=None, description="As for a provider, whose setting is the default.")
 
 
 class KeySpec(Section):

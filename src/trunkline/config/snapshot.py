@@ -13,6 +13,7 @@ from typing_extensions import override
 from trunkline.config.values import is_model
 from trunkline.edge.limits import ServerLimits
 from trunkline.policy.keys import Principal
+from trunkline.providers.models import facts
 from trunkline.providers.provider import Provider, Target
 from trunkline.routing.route import Route
 from trunkline.telemetry.lines import Level
@@ -20,6 +21,27 @@ from trunkline.telemetry.lines import Level
 ECHO_MODEL = "echo"
 MAX_REMEMBERED = 4096
 """Routes built on demand that are kept; the oldest goes first."""
+
+
+class MediaSettings(msgspec.Struct, frozen=True):
+    """What a request names by URL and its provider does not fetch: whether we do, and how much."""
+
+    enabled: bool
+    max_size: int
+    """Bytes of one picture or file."""
+    timeout: float
+    """Seconds for one, redirects included."""
+    allow_http: bool
+    """Also without TLS."""
+
+
+class MemorySettings(msgspec.Struct, frozen=True):
+    """The opaque state of models that is kept for clients that cannot hand it back."""
+
+    max_bytes: int
+    """All clients together."""
+    ttl: float
+    """Seconds it is kept after it was last asked for."""
 
 
 class ServerSettings(msgspec.Struct, frozen=True):
@@ -35,6 +57,8 @@ class ServerSettings(msgspec.Struct, frozen=True):
     max_body: int
     drain_timeout: float
     drain_grace: float
+    media: MediaSettings
+    memory: MemorySettings
 
 
 class LogSettings(msgspec.Struct, frozen=True):
@@ -77,7 +101,8 @@ class Snapshot(msgspec.Struct, frozen=True):
         provider = self.providers.get(provider_name)
         if provider is None or not is_model(model):
             return None
-        route = Route(name, (Target(provider, model),), provider.deadlines)
+        known = facts(provider.kind, model, provider.facts)
+        route = Route(name, (Target(provider, model, facts=known, strict=provider.strict),), provider.deadlines)
         if len(self.remembered) >= MAX_REMEMBERED:
             del self.remembered[next(iter(self.remembered))]
         self.remembered[name] = route
@@ -86,7 +111,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     def models(self) -> list[tuple[str, str]]:
         """What can be asked for by name, as (model, provider): the configured models and the built-in echo."""
         named = [(route.name, route.targets[0].provider.name) for route in self.routes.values()]
-        echoes = [name for name, provider in self.providers.items() if provider.dialect == "echo"]
+        echoes = [name for name, provider in self.providers.items() if provider.builtin]
         return named + [(f"{name}/{ECHO_MODEL}", name) for name in echoes]
 
     def secrets(self) -> tuple[bytes, ...]:

@@ -246,6 +246,20 @@ def header_value(value: object) -> str:
     return value.strip()
 
 
+def api_version(value: object) -> str:
+    """An API's version as a header tells it, such as `2023-06-01`; empty for none."""
+    if not isinstance(value, str) or re.fullmatch(r"[0-9A-Za-z.-]{0,32}", value) is None:
+        raise ValueError("must be a version such as 2023-06-01")
+    return value
+
+
+def beta(value: object) -> str:
+    """A value of `anthropic-beta`, or a glob of them."""
+    if not isinstance(value, str) or re.fullmatch(r"[0-9A-Za-z._*?\[\]!-]{1,128}", value) is None:
+        raise ValueError("must be the name of a beta, such as context-1m-2025-08-07, or a glob such as '*'")
+    return value
+
+
 def api_key(value: object) -> str:
     """A provider's credential: printable ASCII without spaces."""
     if not isinstance(value, str) or not value:

@@ -199,6 +199,8 @@ def _head(request: WireRequest) -> bytes:
         target = f"http://{host}:{origin.port}{target}"
         if origin.proxy.authorization is not None:
             head += b"proxy-authorization: " + origin.proxy.authorization + b"\r\n"
+    if request.method == "GET":
+        return b"GET %b HTTP/1.1\r\n%b\r\n" % (target.encode("ascii"), head)
     return b"POST %b HTTP/1.1\r\n%bcontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % (
         target.encode("ascii"),
         head,

@@ -27,7 +27,10 @@ async def dial(loop: asyncio.AbstractEventLoop, factory: Callable[[], P], origin
     context = _context(origin) if origin.scheme == "https" else None
     try:
         if origin.proxy is None:
-            _, protocol = await loop.create_connection(factory, origin.host, origin.port, ssl=context)
+            name = origin.host if origin.address and context is not None else None
+            _, protocol = await loop.create_connection(
+                factory, origin.address or origin.host, origin.port, ssl=context, server_hostname=name
+            )
         elif context is None:
             _, protocol = await loop.create_connection(factory, origin.proxy.host, origin.proxy.port)
         else:

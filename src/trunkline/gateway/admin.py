@@ -7,7 +7,7 @@ from trunkline.edge.reply import Reply
 from trunkline.edge.request import Request
 from trunkline.edge.server import Task
 from trunkline.gateway import health
-from trunkline.gateway.endpoints import ADMIN, DEFAULT_DIALECT, Endpoint
+from trunkline.gateway.endpoints import ADMIN, ADMIN_DIALECT, Endpoint
 from trunkline.pipeline.outgoing import retry_after
 from trunkline.telemetry.metrics import Metrics
 
@@ -49,6 +49,6 @@ class Admin:
 
     def refuse(self, request: Request, reply: Reply, error: GatewayError) -> None:  # noqa: ARG002 - the server's signature
         """Answer with the error."""
-        body = DEFAULT_DIALECT.write_error(error)
+        body = ADMIN_DIALECT.write_error(error)
         allow = b"allow: GET, HEAD\r\n" if error.kind is Kind.METHOD_NOT_ALLOWED else b""
         reply.send(error.status, b"content-type: application/json\r\n" + allow + retry_after(error), body)

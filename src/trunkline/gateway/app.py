@@ -5,15 +5,17 @@ What an endpoint does belongs in `pipeline`; what a key may do in `policy`.
 
 from __future__ import annotations
 
+import re
+
 from trunkline.canon.errors import GatewayError, Kind
-from trunkline.dialects.openai_chat.models import write_model, write_models
 from trunkline.edge.reply import Reply
 from trunkline.edge.request import Request
 from trunkline.edge.server import Task
 from trunkline.gateway import health
+from trunkline.gateway.catalogue import tell
 from trunkline.gateway.cors import Cors
-from trunkline.gateway.endpoints import DEFAULT_DIALECT, Endpoint, find
-from trunkline.pipeline.exchange import Exchange, Parts
+from trunkline.gateway.endpoints import Endpoint, Job, dialect_at, find
+from trunkline.pipeline.exchange import Door, Exchange, Parts
 from trunkline.pipeline.outgoing import retry_after
 from trunkline.pipeline.run import run
 from trunkline.policy.failures import Failures
@@ -22,6 +24,9 @@ from trunkline.telemetry.lines import RequestLine
 
 _JSON = b"content-type: application/json\r\n"
 _NOBODY = Principal("", b"")
+_MAX_SMALL = 64 * 1024
+"""Bytes of a body that only names a model."""
+_QUERY_KEY = re.compile(rb"(?:^|&)key=([^&]+)")
 #: Header lines that a refusal of this kind carries (RFC 9110 sections 11.6.1 and 12.5.3).
 _TOLD = {Kind.UNAUTHENTICATED: b"www-authenticate: Bearer\r\n", Kind.UNSUPPORTED_ENCODING: b"accept-encoding: identity\r\n"}
 
@@ -29,40 +34,39 @@ _TOLD = {Kind.UNAUTHENTICATED: b"www-authenticate: Bearer\r\n", Kind.UNSUPPORTED
 class DataCall:
     """A request that was let in."""
 
-    __slots__ = ("_endpoint", "_extra", "_gateway", "_model", "_principal", "max_body")
+    __slots__ = ("_endpoint", "_extra", "_gateway", "_principal", "max_body")
 
-    def __init__(self, gateway: Gateway, endpoint: Endpoint, model: str, principal: Principal, extra: bytes) -> None:
+    def __init__(self, gateway: Gateway, endpoint: Endpoint, principal: Principal, extra: bytes) -> None:
         self._gateway = gateway
         self._endpoint = endpoint
-        self._model = model
         self._principal = principal
         self._extra = extra
-        self.max_body = gateway.max_body if endpoint.job == "chat" and principal is not _NOBODY else 0
+        self.max_body = 0 if principal is _NOBODY else _max_body(endpoint.job, gateway.max_body)
 
     def start(self, request: Request, reply: Reply) -> Task | None:
         """Answer small questions at once; give the rest to the pipeline."""
         endpoint, gateway = self._endpoint, self._gateway
         if request.method == "OPTIONS":
             reply.send(204, _allow(endpoint) + self._extra, b"")
-        elif endpoint.job == "chat":
-            exchange = Exchange(gateway.parts, endpoint.name, endpoint.dialect, self._principal, request, reply, self._extra)
-            return run(exchange, gateway.parts)
+        elif endpoint.job in {"chat", "count"}:
+            door = Door(endpoint.name, endpoint.dialect, endpoint.named)
+            exchange = Exchange(gateway.parts, door, self._principal, request, reply, self._extra)
+            return run(exchange, gateway.parts, endpoint.job)
         elif endpoint.public:
             health.answer(endpoint.job, reply, ready=gateway.ready)
         else:
-            self._models(request, reply)
+            self._tell(request, reply)
         return None
 
-    def _models(self, request: Request, reply: Reply) -> None:
-        gateway, principal, model = self._gateway, self._principal, self._model
-        snapshot, error, body = gateway.parts.live.snapshot, None, b""
-        if self._endpoint.job == "models":
-            body = write_models((name, owner) for name, owner in snapshot.models() if principal.may_use(name))
-        elif principal.may_use(model) and (route := snapshot.route(model)) is not None:
-            body = write_model(route.name, route.targets[0].provider.name)
-        else:
-            error = GatewayError(Kind.NOT_FOUND, f"The model {model[:200]!r} does not exist here.", code="model_not_found")
-        gateway.answer(request, reply, principal, body, error)
+    def _tell(self, request: Request, reply: Reply) -> None:
+        """Answer what this program knows by itself."""
+        endpoint, gateway = self._endpoint, self._gateway
+        error, body = None, b""
+        try:
+            body = tell(endpoint, gateway.parts.live.snapshot, self._principal, request.body)
+        except GatewayError as raised:
+            error = raised
+        gateway.answer(request, reply, self._principal, body, error)
 
 
 class Gateway:
@@ -79,23 +83,22 @@ class Gateway:
     def begin(self, request: Request) -> DataCall:
         """The endpoint at the request's path, for a caller who may use it. Raises `GatewayError`."""
         extra = self._cors.headers(request)
-        found = find(request.path)
-        if found is None:
+        endpoint = _endpoint(request)
+        if endpoint is None:
             raise GatewayError(
                 Kind.NOT_FOUND,
-                "Nothing is served at this path. The base URL for OpenAI clients ends in /v1.",
+                "Nothing is served at this path. Base URLs end in /v1 for OpenAI's clients; for others they have no path.",
                 code="unknown_path",
             )
-        endpoint, model = found
         method = request.method
         if method not in endpoint.methods and method != "OPTIONS":
             raise GatewayError(Kind.METHOD_NOT_ALLOWED, f"Use {endpoint.method} here.", code="method_not_allowed")
         if endpoint.public or method == "OPTIONS":
-            return DataCall(self, endpoint, model, _NOBODY, extra)
-        principal = self._authenticate(request)
+            return DataCall(self, endpoint, _NOBODY, extra)
+        principal = self._authenticate(request, endpoint)
         if b"content-encoding" in request.headers and request.headers[b"content-encoding"].lower() != b"identity":
             raise GatewayError(Kind.UNSUPPORTED_ENCODING, "Send the body as it is, without content-encoding.")
-        return DataCall(self, endpoint, model, principal, extra)
+        return DataCall(self, endpoint, principal, extra)
 
     def refuse(self, request: Request, reply: Reply, error: GatewayError) -> None:
         """Answer with an error that came before any exchange began, and log it."""
@@ -103,12 +106,11 @@ class Gateway:
 
     def answer(self, request: Request, reply: Reply, principal: Principal, body: bytes, error: GatewayError | None) -> None:
         """Answer what needs no exchange, with `body` or an error, and log it. Probes of health are not logged."""
-        found = find(request.path)
-        endpoint = found[0] if found is not None else None
+        endpoint = _endpoint(request)
         parts, request_id, status = self.parts, self.parts.new_id(), 200
         headers = b"%bx-request-id: %b\r\n%b" % (_JSON, request_id.encode("ascii"), self._cors.headers(request))
         if error is not None:
-            dialect = endpoint.dialect if endpoint is not None else DEFAULT_DIALECT
+            dialect = endpoint.dialect if endpoint is not None else dialect_at(request.path)
             status, body = error.status, dialect.write_error(error)
             headers += _TOLD.get(error.kind, b"") + retry_after(error)
             if error.kind is Kind.METHOD_NOT_ALLOWED and endpoint is not None:
@@ -134,7 +136,7 @@ class Gateway:
         parts.metrics.request(line)
         parts.log.request(line)
 
-    def _authenticate(self, request: Request) -> Principal:
+    def _authenticate(self, request: Request, endpoint: Endpoint) -> Principal:
         headers, keys = request.headers, self.parts.live.keys
         scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
         if scheme.lower() == b"bearer":
@@ -146,14 +148,32 @@ class Gateway:
                 principal = keys.find(headers[name])
                 if principal is not None:
                     return principal
+        query = _QUERY_KEY.search(request.query) if endpoint.query_key else None
+        if query is not None and (principal := keys.find(query[1])) is not None:
+            return principal
         wait = self._failures.add(request.client, self.parts.mono())
         if wait:
             raise GatewayError(Kind.RATE_LIMITED, "Too many requests without a valid key.", retry_after=wait)
-        if headers.keys() & {b"authorization", b"x-api-key", b"x-goog-api-key"}:
+        if query is not None or headers.keys() & {b"authorization", b"x-api-key", b"x-goog-api-key"}:
             raise invalid()
         raise GatewayError(
             Kind.UNAUTHENTICATED, "No API key. Send it as 'Authorization: Bearer tl-…' or as x-api-key.", code="missing_api_key"
         )
+
+
+def _endpoint(request: Request) -> Endpoint | None:
+    return find(request.method, request.path, request.query, request.headers)
+
+
+def _max_body(job: Job, most: int) -> int:
+    """Bytes a body may have: an endpoint that reads none takes none."""
+    match job:
+        case "chat" | "count":
+            return most
+        case "show":
+            return _MAX_SMALL
+        case _:
+            return 0
 
 
 def _allow(endpoint: Endpoint) -> bytes:

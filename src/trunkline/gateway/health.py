@@ -9,8 +9,12 @@ _TYPE = b"content-type: application/json\r\ncache-control: no-store\r\n"
 
 
 def answer(job: Job, reply: Reply, *, ready: bool) -> None:
-    """`/healthz` is 200 while the process lives; `/readyz` is 503 until it serves, and again while it drains."""
-    if job == "ready" and not ready:
+    """`/healthz` is 200 while the process lives; `/readyz` is 503 until it serves, and again while it drains;
+    `/` says that a server is there, as Ollama's clients ask.
+    """
+    if job == "alive":
+        reply.send(200, b"content-type: text/plain\r\n", b"Trunkline is running")
+    elif job == "ready" and not ready:
         reply.send(503, _TYPE + b"retry-after: 1\r\n", b'{"status":"not ready"}')
     else:
         reply.send(200, _TYPE, b'{"status":"ok"}' if job == "health" else b'{"status":"ready"}')

@@ -157,7 +157,14 @@ class PriceList(msgspec.Struct, frozen=True):
     """By our provider kind; the first entry that matches counts."""
 
 
+_SOLE_OWNERS = frozenset({"anthropic", "gemini", "openai"})
+"""Kinds that sell only their own models: an owner before the name (`models/`, `google/`) says nothing."""
 _COMPACT_DATE = re.compile(r"-(20\d{2})(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?=-|:|$)")
+
+
+def _dashed(name: str) -> str:
+    """Some write a date as 20260131 where the list has 2026-01-31."""
+    return _COMPACT_DATE.sub(r"-\1-\2-\3", name)
 
 
 class Prices:
@@ -190,8 +197,8 @@ class Prices:
             return FREE
         name = model.lower()
         entries = self._kinds.get(kind, ())
-        # Some write a date as 20260131 where the list has 2026-01-31.
-        for spelling in (name, _COMPACT_DATE.sub(r"-\1-\2-\3", name)):
+        names = (name, name.rpartition("/")[2]) if kind in _SOLE_OWNERS else (name,)
+        for spelling in (dated for known in names for dated in (known, _dashed(known))):
             for entry in entries:
                 if entry.match.matches(spelling):
                     return Price(entry.periods) if entry.periods else None

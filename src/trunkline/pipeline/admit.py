@@ -13,7 +13,7 @@ def admit(exchange: Exchange, parts: Parts) -> Target:
     """The target to ask. Raises `GatewayError` (400, 401, 403, 404, 503); after it returns, the request is accepted."""
     if not parts.live.keys.holds(exchange.principal):
         raise invalid()
-    ask = exchange.ask = exchange.dialect.read_request(exchange.request.body)
+    ask = exchange.ask = exchange.dialect.read_request(exchange.request.body, exchange.named)
     principal, snapshot = exchange.principal, exchange.snapshot
     if not principal.may_use(ask.model):
         raise not_allowed(ask.model)

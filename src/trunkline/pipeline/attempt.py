@@ -9,16 +9,20 @@ import msgspec
 
 from trunkline.canon.errors import GatewayError, Kind
 from trunkline.canon.wire import WireRequest
-from trunkline.dialects.dialect import Ask
+from trunkline.dialects.dialect import Ask, Dialect, Outgoing
 from trunkline.pipeline.echo import EchoAnswer
 from trunkline.pipeline.exchange import Exchange, Parts
 from trunkline.pipeline.outgoing import scrub
-from trunkline.providers.provider import Provider, Target
+from trunkline.pipeline.prepare import prepare
+from trunkline.providers.forward import forwarded
+from trunkline.providers.provider import Target
 
 _MAX_ERROR = 1024 * 1024
 """Bytes of a provider's error answer; a longer one cannot be used."""
 _MAX_ID = 128
 _MAX_RETRY_AFTER = 64
+_IDS = (b"x-request-id", b"request-id")
+"""Where providers tell their own id of a request: OpenAI's name and Anthropic's."""
 
 
 class Incoming(Protocol):
@@ -50,26 +54,43 @@ class Incoming(Protocol):
 
 async def attempt(exchange: Exchange, parts: Parts, target: Target) -> Incoming:
     """A 2xx answer of `target`. Raises `GatewayError` for anything else."""
-    provider, ask = target.provider, cast("Ask", exchange.ask)
-    if provider.dialect == "echo":
-        return EchoAnswer(ask, exchange.id, exchange.started_ns // 1_000_000_000)
-    body = exchange.dialect.write_request(ask, target.model, ask_usage=provider.stream_usage == "ask")
+    ask = cast("Ask", exchange.ask)
+    passage = exchange.passage = await prepare(exchange, parts, ask, target)
+    lines, held = forwarded(target.provider, exchange.request.headers) if passage.shallow else (b"", ())
+    exchange.dropped = (*passage.dropped, *held)
+    if target.provider.builtin:
+        return EchoAnswer(
+            passage.dialect.read_request(passage.outgoing.body), exchange.id, exchange.started_ns // 1_000_000_000
+        )
+    most = target.provider.max_stream if ask.stream else target.provider.max_answer
+    return await ask_provider(exchange, parts, passage.dialect, passage.outgoing, (lines, most))
+
+
+async def ask_provider(
+    exchange: Exchange, parts: Parts, dialect: Dialect, outgoing: Outgoing, rest: tuple[bytes, int]
+) -> Incoming:
+    """Send one request and look at its answer's head. `rest`: header lines of the client's own, and bytes the answer may have.
+
+    Raises `GatewayError` for anything but a 2xx answer.
+    """
+    provider = cast("Target", exchange.target).provider
+    lines, most = rest
     answer = await parts.client.send(
         WireRequest(
             provider.origin,
-            provider.base_path + exchange.dialect.path,
-            _head(exchange, provider),
-            body,
+            provider.base_path + outgoing.path,
+            provider.head + outgoing.head + lines,
+            outgoing.body,
             exchange.deadlines,
-            provider.max_stream if ask.stream else provider.max_answer,
+            most,
         ),
         exchange.mark_sent,
     )
-    exchange.upstream_id = _told(exchange, answer, b"x-request-id", _MAX_ID)
+    exchange.upstream_id = next((told for name in _IDS if (told := _told(exchange, answer, name, _MAX_ID))), "")
     if 200 <= answer.status < 300:
         exchange.answered = True
         return answer
-    raise await _refusal(exchange, answer)
+    raise await _refusal(exchange, answer, dialect)
 
 
 async def read_at_most(answer: Incoming, most: int) -> bytes:
@@ -85,10 +106,10 @@ async def read_at_most(answer: Incoming, most: int) -> bytes:
     return bytes(body)
 
 
-async def _refusal(exchange: Exchange, answer: Incoming) -> GatewayError:
+async def _refusal(exchange: Exchange, answer: Incoming, dialect: Dialect) -> GatewayError:
     """What the provider's error answer means, with its own word on when to try again."""
     body = await read_at_most(answer, _MAX_ERROR)
-    error = exchange.dialect.read_error(answer.status, _content_type(answer.headers), body)
+    error = dialect.read_error(answer.status, _content_type(answer.headers), body)
     if error.upstream is not None:
         after = _told(exchange, answer, b"retry-after", _MAX_RETRY_AFTER)
         error.upstream = msgspec.structs.replace(error.upstream, retry_after=after)
@@ -99,15 +120,6 @@ def _told(exchange: Exchange, answer: Incoming, name: bytes, most: int) -> str:
     """A header of the provider's that we keep or show: ASCII, cut to a bound, without our credential."""
     value = answer.headers.get(name)
     return "" if value is None else scrub(exchange, value)[:most].decode("ascii", "replace")
-
-
-def _head(exchange: Exchange, provider: Provider) -> bytes:
-    head, headers = provider.head, exchange.request.headers
-    for name in provider.forward:
-        value = headers.get(name)
-        if value is not None:
-            head += name + b": " + value + b"\r\n"
-    return head
 
 
 def _content_type(headers: dict[bytes, bytes]) -> str:

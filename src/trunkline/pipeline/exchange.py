@@ -7,18 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import msgspec
 
 from trunkline.canon.errors import GatewayError
 from trunkline.canon.usage import NO_USAGE
 from trunkline.canon.wire import Deadlines
 from trunkline.config.snapshot import Snapshot
-from trunkline.dialects.dialect import Ask, Dialect, Tap
+from trunkline.dialects.dialect import Ask, Dialect, Named, Outgoing, Tap, Whole
 from trunkline.edge.client import Client
 from trunkline.edge.reply import Reply
 from trunkline.edge.request import Request
 from trunkline.ledger.journal import Journal, Ticket
 from trunkline.ledger.prices import Prices
 from trunkline.ledger.record import Open
+from trunkline.pipeline.count import Counter
+from trunkline.pipeline.media import Fetch
+from trunkline.pipeline.memory import Memory
 from trunkline.policy.keys import KeyRing, Principal
 from trunkline.providers.provider import Target
 from trunkline.telemetry.log import Log
@@ -48,6 +54,51 @@ class Parts:
     mono: Callable[[], float]
     """The monotonic clock that `Request.started` was read from, seconds."""
     new_id: Callable[[], str]
+    memory: Memory
+    """State of models that clients without a slot for it cannot hand back."""
+    fetch: Fetch
+    counter: Counter
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """A whole answer on its way to the client."""
+
+    whole: Whole
+    body: bytes
+    content_type: bytes
+
+
+class Passage(Protocol):
+    """One exchange's way to one target."""
+
+    dialect: Dialect
+    """The provider's."""
+    outgoing: Outgoing
+    dropped: tuple[str, ...]
+    """What the target cannot express, by name."""
+    shallow: bool
+    """Both sides speak one dialect: the provider's own error and the client's own headers may pass."""
+
+    def whole(self, body: bytes) -> Answered:
+        """The client's answer for the provider's whole one. Raises `GatewayError`."""
+        ...
+
+    def tap(self) -> Tap:
+        """What a streamed answer goes through."""
+        ...
+
+    def done(self, tap: Tap) -> None:
+        """A streamed answer came to its end."""
+        ...
+
+
+class Door(NamedTuple):
+    """Where a request came in."""
+
+    endpoint: str
+    """As the ledger and the log call it."""
+    dialect: Dialect
+    named: Named
 
 
 class Exchange:
@@ -56,17 +107,21 @@ class Exchange:
     __slots__ = (
         "answered",
         "ask",
+        "charged",
         "cost_nano",
         "deadlines",
         "detail",
         "dialect",
+        "dropped",
         "endpoint",
         "error",
         "extra",
         "finish",
         "first_byte",
         "id",
+        "named",
         "opened",
+        "passage",
         "price_version",
         "principal",
         "raw_usage",
@@ -82,15 +137,12 @@ class Exchange:
         "usage",
     )
 
-    def __init__(  # noqa: PLR0913 - what a request is made of; none has a default
-        self, parts: Parts, endpoint: str, dialect: Dialect, principal: Principal, request: Request, reply: Reply, extra: bytes
-    ) -> None:
+    def __init__(self, parts: Parts, door: Door, principal: Principal, request: Request, reply: Reply, extra: bytes) -> None:
         """`extra`: header lines the answer carries besides its own (CORS)."""
         self.id = parts.new_id()
         self.started_ns = parts.clock_ns()
         self.snapshot = parts.live.snapshot
-        self.endpoint = endpoint
-        self.dialect = dialect
+        self.endpoint, self.dialect, self.named = door
         self.principal = principal
         self.request = request
         self.reply = reply
@@ -103,9 +155,15 @@ class Exchange:
         self.ticket: Ticket | None = None
         self.sent = False
         """The request was given to a provider, who may charge for it from then on."""
+        self.charged = True
+        """What it asks for costs money."""
         self.answered = False
         """The provider began an answer that is no error."""
+        self.passage: Passage | None = None
+        """How it is carried; None until a target is asked."""
         self.tap: Tap | None = None
+        self.dropped: tuple[str, ...] = ()
+        """What of the request the target could not be told, by name."""
         self.usage = NO_USAGE
         self.raw_usage = ""
         self.finish = ""

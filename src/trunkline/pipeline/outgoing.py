@@ -13,6 +13,7 @@ from trunkline.pipeline.exchange import Exchange
 
 _ESCAPE = re.compile(rb"\\u([0-9A-Fa-f]{4})|\\(/)")
 _HIDDEN = b"***"
+_MAX_DROPPED = 1024
 
 
 def head(exchange: Exchange) -> bytes:
@@ -20,12 +21,19 @@ def head(exchange: Exchange) -> bytes:
     target = exchange.target
     if target is None:
         return b"x-request-id: %b\r\n%b" % (exchange.id.encode("ascii"), exchange.extra)
-    return b"x-request-id: %b\r\nx-trunkline-provider: %b\r\nx-trunkline-model: %b\r\nx-trunkline-attempts: 1\r\n%b" % (
+    lines = b"x-request-id: %b\r\nx-trunkline-provider: %b\r\nx-trunkline-model: %b\r\nx-trunkline-attempts: 1\r\n%b" % (
         exchange.id.encode("ascii"),
         target.provider.name.encode("ascii"),
         target.model.encode("ascii", "replace"),
         exchange.extra,
     )
+    return lines + b"x-trunkline-dropped: %b\r\n" % _names(exchange.dropped) if exchange.dropped else lines
+
+
+def _names(dropped: tuple[str, ...]) -> bytes:
+    """A list for a header: the names come from a client, so what would end a line is made a question mark."""
+    told = "".join(char if char.isascii() and char.isprintable() else "?" for char in ", ".join(dropped))
+    return told[:_MAX_DROPPED].encode("ascii")
 
 
 def retry_after(error: GatewayError) -> bytes:

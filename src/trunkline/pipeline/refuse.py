@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from trunkline.canon.errors import GatewayError, Kind
+from trunkline.dialects.dialect import Tap
 from trunkline.pipeline.exchange import Exchange
 from trunkline.pipeline.outgoing import head, retry_after, scrub, scrub_json, unescaped
 
@@ -18,13 +21,15 @@ def refuse(exchange: Exchange, error: GatewayError) -> None:
     if reply.gone or reply.ended:
         return
     if reply.started:
-        separator = exchange.tap.separator() if exchange.tap is not None else b""
-        reply.write(separator + scrub(exchange, exchange.dialect.write_stream_error(error)))
+        reply.write(scrub(exchange, cast("Tap", exchange.tap).fail(error)))
         if error.kind is Kind.SHUTTING_DOWN:
             reply.close_after()
         reply.end()
         return
     ours = exchange.dialect.write_error(error)
-    body = upstream.body if upstream is not None and upstream.verbatim else ours
     headers = head(exchange) + b"content-type: application/json\r\n" + retry_after(error)
-    reply.send(error.status, headers, scrub_json(exchange, body, ours))
+    same = exchange.passage is None or exchange.passage.shallow
+    if upstream is not None and upstream.verbatim and same:
+        reply.send(upstream.status, headers, scrub_json(exchange, upstream.body, ours))
+    else:
+        reply.send(error.status, headers, scrub(exchange, ours))

@@ -11,23 +11,24 @@ from trunkline.canon.errors import GatewayError, Kind
 from trunkline.canon.usage import Usage
 from trunkline.dialects.dialect import Ask
 from trunkline.pipeline.attempt import Incoming, read_at_most
-from trunkline.pipeline.exchange import Exchange, Parts
+from trunkline.pipeline.exchange import Exchange, Parts, Passage
 from trunkline.pipeline.outgoing import head, scrub_json
 from trunkline.pipeline.settle import price
 from trunkline.providers.provider import Target
 
+_STREAM_TYPE = b"text/event-stream"
 _MAX_HELD = 64 * 1024
 """Bytes of comments a provider may send before its first event."""
 
 
 async def relay(exchange: Exchange, parts: Parts, answer: Incoming) -> None:
     """Carry a 2xx answer to the client. Raises `GatewayError` where it fails, before or after the client saw a byte."""
-    ask = cast("Ask", exchange.ask)
-    streamed = answer.headers.get(b"content-type", b"").lower().startswith(b"text/event-stream")
-    if not streamed:
-        await _whole(exchange, parts, answer)
-    elif ask.stream:
+    ask, passage = cast("Ask", exchange.ask), cast("Passage", exchange.passage)
+    content_type = answer.headers.get(b"content-type", b"").lower()
+    if ask.stream and passage.dialect.streams(content_type):
         await _Stream(exchange, parts, answer).run()
+    elif not content_type.startswith(_STREAM_TYPE):
+        await _whole(exchange, parts, answer)
     else:
         answer.close()
         raise GatewayError(Kind.UPSTREAM_PROTOCOL, "The provider answered with a stream that was not asked for.")
@@ -39,31 +40,31 @@ async def _whole(exchange: Exchange, parts: Parts, answer: Incoming) -> None:
         body = await read_at_most(answer, cast("Target", exchange.target).provider.max_answer)
     else:
         body = await answer.read()
-    whole = exchange.dialect.read_reply(body)
+    answered = cast("Passage", exchange.passage).whole(body)
+    whole = answered.whole
     exchange.raw_usage, exchange.finish = whole.raw_usage, whole.finish
     usage = whole.usage
     if usage.basis == "none":
         usage = Usage(input=exchange.dialect.estimate_input(ask), output=whole.estimate, basis="estimated")
     price(exchange, parts, usage)
     cost = exchange.cost_nano
-    headers = head(exchange) + b"content-type: application/json\r\n"
+    headers = head(exchange) + b"content-type: %b\r\n" % answered.content_type
     if cost is not None:
         headers += b"x-trunkline-cost-usd: %d.%09d\r\n" % divmod(cost, 1_000_000_000)
     exchange.first_byte = parts.mono()
-    exchange.reply.send(200, headers, body)
+    exchange.reply.send(200, headers, answered.body)
 
 
 class _Stream:
     """One streamed answer on its way."""
 
     def __init__(self, exchange: Exchange, parts: Parts, answer: Incoming) -> None:
-        target, ask = cast("Target", exchange.target), cast("Ask", exchange.ask)
-        hide = target.provider.stream_usage == "ask" and not ask.include_usage
         self._exchange = exchange
+        self._passage = cast("Passage", exchange.passage)
         self._parts = parts
         self._answer = answer
         self._reply = exchange.reply
-        self._tap = exchange.tap = exchange.dialect.tap(hide_usage=hide)
+        self._tap = exchange.tap = self._passage.tap()
         self._held = b""
 
     async def run(self) -> None:
@@ -81,6 +82,7 @@ class _Stream:
             raise GatewayError(Kind.UPSTREAM_BROKEN, "The provider ended its answer before it was finished.")
         self._pass(rest)
         self._reply.end()
+        self._passage.done(tap)
 
     def _take(self, data: bytes) -> None:
         """The sink: called for every piece, in the tick it arrives in."""
@@ -96,7 +98,7 @@ class _Stream:
         if tap.error is not None:
             if not tap.opened:
                 raise tap.error  # nothing was shown yet: answered as an ordinary error
-            ours = self._exchange.dialect.write_stream_error(tap.error)
+            ours = tap.fail(tap.error)
             data = scrub_json(self._exchange, self._held + data, ours)
             self._held = b""
         if self._reply.started:
@@ -113,5 +115,6 @@ class _Stream:
         self._held = b""
         exchange.first_byte = self._parts.mono()
         reply.flow = self._answer
-        reply.start(200, head(exchange) + b"content-type: text/event-stream\r\ncache-control: no-cache\r\n")
+        told = exchange.dialect.stream_type(cast("Ask", exchange.ask))
+        reply.start(200, head(exchange) + b"content-type: %b\r\ncache-control: no-cache\r\n" % told)
         reply.write(first)

@@ -8,23 +8,30 @@ from __future__ import annotations
 
 import asyncio
 import traceback
+from typing import Literal
 
 from trunkline.canon.errors import GatewayError, Kind
 from trunkline.pipeline.admit import admit
 from trunkline.pipeline.attempt import attempt
+from trunkline.pipeline.counting import count
 from trunkline.pipeline.exchange import Exchange, Parts
 from trunkline.pipeline.refuse import refuse
 from trunkline.pipeline.relay import relay
 from trunkline.pipeline.settle import settle
 
+Job = Literal["chat", "count"]
 
-async def run(exchange: Exchange, parts: Parts) -> None:
+
+async def run(exchange: Exchange, parts: Parts, job: Job) -> None:
     """Answer one request and settle it. Never raises."""
     parts.metrics.requests_in_flight += 1
     try:
         target = admit(exchange, parts)  # body, model, key's rights; from here on the ledger knows it
-        answer = await attempt(exchange, parts, target)  # ask the provider; its errors are raised
-        await relay(exchange, parts, answer)  # whole, or pushed piece by piece
+        if job == "count":
+            await count(exchange, parts, target)  # tokens of the request: nothing is generated
+        else:
+            answer = await attempt(exchange, parts, target)  # ask the provider; its errors are raised
+            await relay(exchange, parts, answer)  # whole, or pushed piece by piece
     except GatewayError as error:
         refuse(exchange, error)
     except asyncio.CancelledError:

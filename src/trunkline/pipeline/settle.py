@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import cast
 
+import msgspec
+
 from trunkline.canon.errors import GatewayError, Kind
 from trunkline.canon.usage import Usage
+from trunkline.dialects.dialect import Ask
 from trunkline.ledger.record import Outcome, Settle
 from trunkline.pipeline.exchange import Exchange, Parts
 from trunkline.pipeline.outgoing import scrub
@@ -96,9 +99,18 @@ def _take_usage(exchange: Exchange, parts: Parts, error: GatewayError | None) ->
     begun = tap is not None and tap.opened
     left = exchange.sent and error is not None and error.kind in _WE_LEFT
     cut = exchange.answered and error is not None and error.kind is Kind.UPSTREAM_BROKEN
-    if ask is not None and exchange.usage.basis == "none" and (begun or left or cut):
-        output = tap.estimate() if tap is not None else 0
-        price(exchange, parts, Usage(input=exchange.dialect.estimate_input(ask), output=output, basis="estimated"))
+    if ask is not None and exchange.charged and exchange.usage.basis == "none" and (begun or left or cut):
+        price(exchange, parts, _estimate(exchange, ask))
+
+
+def _estimate(exchange: Exchange, ask: Ask) -> Usage:
+    """What was probably used: the beginning of some streams tells the prompt's tokens, else they are guessed as well."""
+    tap = exchange.tap
+    if tap is None:
+        return Usage(input=exchange.dialect.estimate_input(ask), basis="estimated")
+    if tap.usage.basis == "estimated":
+        return msgspec.structs.replace(tap.usage, output=max(tap.usage.output, tap.estimate()))
+    return Usage(input=exchange.dialect.estimate_input(ask), output=tap.estimate(), basis="estimated")
 
 
 def _line(  # noqa: PLR0913 - what was worked out once, for two readers

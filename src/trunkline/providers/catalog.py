@@ -1,12 +1,13 @@
 """The catalogue of provider kinds: the rows of `catalog.toml`, typed and read once.
 
-What a person configures on top of a row belongs in `config`; prices and model facts do not belong here either.
+What a person configures on top of a row belongs in `config`, what models can in `models`; prices do not belong here either.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import functools
+import re
 import tomllib
 from importlib.resources import files
 from typing import Literal
@@ -15,21 +16,35 @@ import msgspec
 
 from trunkline.providers.provider import StreamUsage
 
-Auth = Literal["bearer", "none"]
+Auth = Literal["bearer", "x-api-key", "x-goog-api-key", "none"]
 OLLAMA_PORT = 11434
+_VERSION = re.compile(r"/v\d+(?:alpha|beta)?\d*$")
+"""A path that ends in a version: `/v1`, `/v1beta`, `/v1beta1`."""
 
 
 class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One kind of provider. The fields are explained at the top of `catalog.toml`."""
 
     base_url: str
-    env: str
+    env: tuple[str, ...]
     auth: Auth
-    dialect: str
+    dialects: dict[str, str]
     stream_usage: StreamUsage
-    forward: tuple[str, ...]
     source: str
     date: dt.date
+    bare: bool = False
+    builtin: bool = False
+    forward: dict[str, str] = {}
+    betas: tuple[str, ...] = ()
+
+    def base_path(self, given: str, dialect: str) -> str:
+        """The path before the dialect's own paths, for a base URL whose path is `given` (no trailing slash)."""
+        below = self.dialects[dialect]
+        if not self.bare:
+            return given + below
+        if not below:
+            return given.removesuffix("/v1")  # the dialect's own paths begin with it, or with another
+        return given if _VERSION.search(given) else given + below
 
 
 @functools.cache
@@ -58,4 +73,4 @@ def ollama_base_url(host: str) -> str:
         name = "127.0.0.1"
     if not port:
         port = str(OLLAMA_PORT) if not has_scheme else "443" if scheme == "https" else "80"
-    return f"{scheme or 'http'}://{name}:{port}{slash}{path}/v1"
+    return f"{scheme or 'http'}://{name}:{port}{slash}{path}"

@@ -5,11 +5,13 @@ Reading the catalogue and the configuration into this form belongs in `config`.
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import msgspec
 from typing_extensions import override
 
+from trunkline.canon.facts import NO_FACTS, Facts
 from trunkline.canon.wire import Deadlines, Origin
 
 StreamUsage = Literal["ask", "always", "never"]
@@ -23,10 +25,10 @@ class Provider(msgspec.Struct, frozen=True):
     kind: str
     """The catalogue row it is made from (`openai`, `groq`, …); what prices are looked up under."""
     dialect: str
-    """`openai_chat`, …, or `echo` for the built-in that answers by itself."""
+    """How it speaks: `openai_chat`, `anthropic`, …"""
     origin: Origin
     base_path: str
-    """Path prefix without a trailing slash, such as `/v1`."""
+    """What stands before the dialect's own paths, without a trailing slash, such as `/v1`."""
     head: bytes = b""
     """Header lines (each ending CRLF) sent with every request: host, credential, extra headers."""
     secrets: tuple[bytes, ...] = ()
@@ -34,8 +36,16 @@ class Provider(msgspec.Struct, frozen=True):
     stream_usage: StreamUsage = "ask"
     """`ask`: reports stream usage only when `stream_options.include_usage` is sent. `always`: unasked, so it is not sent.
     `never`: does not know the option."""
-    forward: tuple[bytes, ...] = ()
-    """Names of client request headers, lower case, that are passed on."""
+    builtin: bool = False
+    """Answers by itself; nobody is called."""
+    forward: tuple[tuple[bytes, bytes], ...] = ()
+    """Client request headers, lower case, that are passed on, and what is sent where the client has none (empty: nothing)."""
+    betas: tuple[str, ...] = ()
+    """Globs of the values of `anthropic-beta` that are passed on."""
+    facts: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+    """What the operator knows of its models better than we, by glob of their names; the last one that matches wins."""
+    strict: bool = False
+    """A parameter that its models cannot be told is refused, unless a model says otherwise."""
     deadlines: Deadlines = Deadlines()
     max_answer: int = 64 * 1024 * 1024
     """Bytes of a whole answer, inflated, after which it is refused."""
@@ -54,3 +64,6 @@ class Target(msgspec.Struct, frozen=True):
     provider: Provider
     model: str
     weight: int = 1
+    facts: Facts = NO_FACTS
+    strict: bool = False
+    """A parameter that the model cannot be told is refused; else it is dropped, and named."""

@@ -15,7 +15,7 @@ from trunkline.dialects.dialect import Ask
 from trunkline.dialects.openai_chat.echo import echo_events, echo_reply
 from trunkline.dialects.openai_chat.reply import read_reply
 from trunkline.dialects.openai_chat.request import read_request
-from trunkline.dialects.openai_chat.stream import ChatTap
+from trunkline.dialects.openai_chat.tap import ChatTap
 
 HELLO = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello, world! "}]
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trunkline.canon.errors import GatewayError, Kind
+from trunkline.dialects.dialect import Outgoing
 from trunkline.dialects.openai_chat.request import estimate_input, read_request, write_request
 
 REFUSED = [
@@ -114,7 +115,7 @@ def test_only_the_model_and_the_usage_option_change(body: bytes, ask_usage: bool
     """All other bytes are the client's: order, unknown fields, number forms and escapes included."""
     ask = read_request(body)
     before = dict(ask.fields)
-    assert write_request(ask, 'n"é', ask_usage=ask_usage) == sent
+    assert write_request(ask, 'n"é', ask_usage=ask_usage) == Outgoing("/chat/completions", sent)
     assert ask.fields == before  # a retry at another target writes it again
 
 
@@ -122,7 +123,7 @@ def test_a_model_named_twice_is_sent_as_it_was_checked() -> None:
     """A key allowed only the cheap model must not reach the dear one by naming both."""
     ask = read_request(b'{"model":"cheap","messages":[],"mod\\u0065l":"dear"}')
     assert ask.model == "dear"
-    assert write_request(ask, ask.model, ask_usage=False) == b'{"model":"dear","messages":[]}'
+    assert write_request(ask, ask.model, ask_usage=False).body == b'{"model":"dear","messages":[]}'
 
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.text(st.characters(exclude_categories=["Cs"]))
@@ -133,7 +134,7 @@ def test_any_other_field_survives(extra: dict[str, Any], ask_usage: bool) -> Non
     """A parameter invented next year must pass without a new release."""
     told = {**extra, "model": "m", "messages": [{"role": "user"}], "stream": True}
     told.pop("stream_options", None)
-    sent = json.loads(write_request(read_request(json.dumps(told).encode()), "n", ask_usage=ask_usage))
+    sent = json.loads(write_request(read_request(json.dumps(told).encode()), "n", ask_usage=ask_usage).body)
     options = {"stream_options": {"include_usage": True}} if ask_usage else {}
     assert sent == {**told, "model": "n", **options}
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 import msgspec
 
+from trunkline.dialects.dialect import Listed
+
 
 class _Model(msgspec.Struct, frozen=True):
     id: str
@@ -19,11 +21,11 @@ class _Models(msgspec.Struct, frozen=True):
     object: str = "list"
 
 
-def write_model(name: str, owner: str) -> bytes:
+def write_model(model: Listed) -> bytes:
     """One model. `created` is not known here and is 0, as it is optional to no client."""
-    return msgspec.json.encode(_Model(name, owner))
+    return msgspec.json.encode(_Model(model.name, model.owner))
 
 
-def write_models(models: Iterable[tuple[str, str]]) -> bytes:
-    """A list of (name, owner)."""
-    return msgspec.json.encode(_Models([_Model(name, owner) for name, owner in models]))
+def write_models(models: Iterable[Listed]) -> bytes:
+    """All models."""
+    return msgspec.json.encode(_Models([_Model(model.name, model.owner) for model in models]))

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dialects.openai_chat.variants import HELLO, STOP, USAGE, VARIANTS, Variant, chunk, delta, events
-from trunkline.canon.errors import Kind
+from trunkline.canon.errors import GatewayError, Kind
 from trunkline.canon.usage import NO_USAGE
-from trunkline.dialects.openai_chat.stream import HOLD, ChatTap
+from trunkline.dialects.openai_chat.errors import write_stream_error
+from trunkline.dialects.openai_chat.tap import HOLD, ChatTap
 
 NAMES = [variant.name for variant in VARIANTS]
 
@@ -255,3 +256,13 @@ def test_every_choice_has_its_end() -> None:
     assert (tap.complete, tap.ended) == (True, False)
     tap.feed(events("[DONE]"))
     assert tap.ended
+
+
+def test_a_broken_stream_ends_with_an_error_on_a_clean_boundary() -> None:
+    """Half an event is already out where it was too long to hold: its rest must not swallow the error."""
+    error = GatewayError(Kind.UPSTREAM_BROKEN, "gone")
+    tap = ChatTap(hide_usage=False)
+    tap.feed(events(HELLO[0]) + b"data: half")
+    assert tap.fail(error) == write_stream_error(error)
+    tap.feed(b"x" * HOLD)
+    assert tap.fail(error) == b"\n\n" + write_stream_error(error)

@@ -11,13 +11,16 @@ import msgspec
 
 from trunkline.canon.errors import GatewayError, Upstream
 from trunkline.canon.usage import NO_USAGE, Usage
-from trunkline.dialects.openai_chat.errors import reported
-from trunkline.dialects.openai_chat.reply import groq_usage, read_finish, read_usage
+from trunkline.dialects.dialect import Ask
+from trunkline.dialects.errors import reported
+from trunkline.dialects.openai_chat import guess
+from trunkline.dialects.openai_chat.errors import write_stream_error
+from trunkline.dialects.openai_chat.reply import read_finish
+from trunkline.dialects.openai_chat.usage import groq_usage, read_usage
 from trunkline.dialects.sse import EventCutter, lone_data, parse
 
 #: Bytes of one event that are held back until it is whole. A longer one is passed on as it comes, unread.
 HOLD = 128 * 1024
-_BYTES_PER_TOKEN = 4
 _ABSENT = msgspec.Raw(b"")
 _NULL = msgspec.Raw(b"null")
 
@@ -132,11 +135,11 @@ class ChatTap:
         """Output tokens guessed: one for each piece of text, thought or tool arguments, and not fewer than a quarter of
         their bytes (some providers stream many tokens in a piece).
         """
-        return max(self._pieces, self._bytes // _BYTES_PER_TOKEN)
+        return max(self._pieces, guess.tokens(self._bytes))
 
-    def separator(self) -> bytes:
-        """A blank line where the beginning of an event went out before its end was there."""
-        return b"\n\n" if self._loose else b""
+    def fail(self, error: GatewayError) -> bytes:
+        """An error event; before it a blank line, where the beginning of an event went out before its end was there."""
+        return (b"\n\n" if self._loose else b"") + write_stream_error(error)
 
     def _loosened(self) -> bytes:
         if not self._loose:
@@ -224,3 +227,8 @@ class ChatTap:
         if size > 0:
             self._pieces += 1
             self._bytes += size
+
+
+def tap(ask: Ask, *, hide_usage: bool) -> ChatTap:  # noqa: ARG001
+    """A fresh tap; streams of this dialect do not depend on what was asked."""
+    return ChatTap(hide_usage=hide_usage)

@@ -1,0 +1,240 @@
+"""A whole request, written for a provider's model.
+
+What is written is a function of the conversation and the model's facts alone: the same history gives the same bytes turn
+after turn, or prompt caches and the signatures of thinking would not hold.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trunkline.canon.chat import Chat, Other, OutputFormat, Tool, ToolCall, ToolChoice
+from trunkline.canon.facts import Facts
+from trunkline.canon.loss import Loss
+from trunkline.dialects.anthropic.schema import subset
+from trunkline.dialects.anthropic.thinking import Thought, write_reasoning
+from trunkline.dialects.anthropic.words import NAME, PATH, STRICT_VERSION, VERSION
+from trunkline.dialects.anthropic.write_blocks import fit, mark
+from trunkline.dialects.anthropic.write_messages import Turns, limit_marks, needs_thinking
+from trunkline.dialects.dialect import Outgoing
+from trunkline.dialects.foreign import own_fields, own_part
+from trunkline.dialects.shallow import encode
+
+_MAX_TOKENS = 4096
+"""Tokens of an answer where neither the client nor the model's facts name a bound; Anthropic has no default."""
+_MARKS = 4
+"""Cache marks that Anthropic takes."""
+_NO_TOP_P_BELOW = 0.95
+"""While it thinks, a model takes no lower `top_p`, no `top_k`, and no `temperature` but 1 (Anthropic's page on thinking)."""
+_JSON = "Answer with a JSON object only: no other text, no code fence."
+_SAMPLING = ("temperature", "top_p", "top_k")
+#: Parameters that have no counterpart, and what of them asks for nothing.
+_NONE: tuple[tuple[str, tuple[object, ...]], ...] = (
+    ("min_p", (None, 0)),
+    ("seed", (None,)),
+    ("frequency_penalty", (None, 0)),
+    ("presence_penalty", (None, 0)),
+    ("logit_bias", (None, {})),
+    ("logprobs", (None, False)),
+    ("top_logprobs", (None, 0)),
+)
+
+
+def write_chat(chat: Chat, model: str, facts: Facts, loss: Loss, *, ask_usage: bool) -> Outgoing:  # noqa: ARG001
+    """The request. Usage is told unasked. Raises what `loss` raises."""
+    body, renamed = write_body(chat, model, facts, loss)
+    return Outgoing(PATH, encode(body), head(facts), renamed)
+
+
+def head(facts: Facts) -> bytes:
+    """The version, which tells the provider how to read the request."""
+    return b"anthropic-version: %b\r\n" % (facts.version or VERSION).encode("ascii", "replace")
+
+
+def write_body(chat: Chat, model: str, facts: Facts, loss: Loss) -> tuple[dict[str, Any], dict[str, str]]:
+    """The request's fields, and the tools that go by another name (its name there to the client's)."""
+    turns = Turns(chat, facts, loss).write()
+    asked = _asked(chat, facts, loss)
+    thought = write_reasoning(chat, facts, loss, max_tokens=asked if asked is not None else facts.max_output)
+    if thought.thinking.get("type") == "enabled" and chat.dialect != NAME and needs_thinking(turns.messages):
+        loss.note("reasoning_effort")
+        thought.thinking = {}
+    tools, renamed = _tools(chat, facts, loss)
+    body: dict[str, Any] = {"model": model, "max_tokens": _max_tokens(asked, facts, thought)}
+    output = _output(chat, facts, loss, turns.system)
+    config = ({"effort": thought.effort} if thought.effort else {}) | output
+    optional = {
+        "system": turns.system,
+        "messages": turns.messages,
+        "tools": tools,
+        "tool_choice": _tool_choice(chat, facts, loss, bool(tools), thought),
+        "thinking": thought.thinking,
+        "output_config": config,
+        "stop_sequences": _stop(chat, facts, loss),
+        **_sampling(chat, facts, loss, thought),
+        "metadata": {"user_id": chat.user} if chat.user else {},
+        "cache_control": mark(chat.cache) if chat.cache else None,
+    }
+    body |= {name: value for name, value in optional.items() if value not in (None, [], {})}
+    body.setdefault("messages", [])
+    if chat.stream:
+        body["stream"] = True
+    if chat.choices not in {None, 1}:
+        loss.drop("n", "Anthropic's API gives one answer")
+    _add_own(body, chat, loss)
+    spaces = [tools, turns.system, *(message["content"] for message in turns.messages)]
+    limit_marks(spaces, _MARKS - (body.get("cache_control") is not None), loss)
+    return body, renamed
+
+
+def _add_own(body: dict[str, Any], chat: Chat, loss: Loss) -> None:
+    """What rides in `vendor`; into `output_config` and `metadata` it goes beside what canon has words for."""
+    for name, value in own_fields(chat, NAME, loss).items():
+        both = isinstance(value, dict) and isinstance(body.get(name), dict) and name in {"output_config", "metadata"}
+        body[name] = {**body[name], **value} if both else value
+
+
+def _asked(chat: Chat, facts: Facts, loss: Loss) -> int | None:
+    """The client's own bound, not above the model's."""
+    if chat.max_tokens is None or facts.max_output is None or chat.max_tokens <= facts.max_output:
+        return chat.max_tokens
+    loss.note("max_tokens")
+    return facts.max_output
+
+
+def _max_tokens(asked: int | None, facts: Facts, thought: Thought) -> int:
+    if asked is not None:
+        return asked
+    return facts.max_output or _MAX_TOKENS + int(thought.thinking.get("budget_tokens", 0))
+
+
+def _sampling(chat: Chat, facts: Facts, loss: Loss, thought: Thought) -> dict[str, Any]:
+    for name, nothing in _NONE:
+        if getattr(chat.sampling, name) not in nothing:
+            loss.drop(name, "Anthropic's API has no such parameter")
+    wanted = {name: value for name in _SAMPLING if (value := getattr(chat.sampling, name)) is not None}
+    strict = (facts.version or VERSION) >= STRICT_VERSION
+    for name in [name for name in wanted if strict or name in facts.refuses]:
+        loss.drop(name, "this model does not take it")
+        del wanted[name]
+    if thought.on and chat.dialect != NAME:
+        for name in [name for name, value in wanted.items() if not _beside_thinking(name, value)]:
+            loss.drop(name, "the model does not take it while it thinks")
+            del wanted[name]
+    for together in facts.exclusive:
+        for name in sorted(together & wanted.keys())[1:]:
+            loss.drop(name, f"this model does not take it together with '{min(together & wanted.keys())}'")
+            del wanted[name]
+    if wanted.get("temperature", 0) > 1:
+        loss.note("temperature")
+        wanted["temperature"] = 1.0
+    return wanted
+
+
+def _beside_thinking(name: str, value: float) -> bool:
+    return value >= _NO_TOP_P_BELOW if name == "top_p" else name == "temperature" and value == 1
+
+
+def _stop(chat: Chat, facts: Facts, loss: Loss) -> list[str]:
+    if chat.stop and "stop" in facts.refuses:
+        loss.drop("stop", "this model does not take it")
+        return []
+    kept = [stop for stop in chat.stop if stop.strip()]
+    if len(kept) < len(chat.stop):
+        loss.drop("stop", "Anthropic's API takes no sequence of white space")
+    return kept
+
+
+def _tools(chat: Chat, facts: Facts, loss: Loss) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """The tools. Where a history calls tools and none are there, those it calls: Anthropic will not read it without."""
+    if chat.tools and not facts.tools:
+        loss.drop("tools", "this model takes no tools")
+        return [], {}
+    own = chat.dialect == NAME
+    written: list[dict[str, Any]] = []
+    renamed: dict[str, str] = {}
+    for at, tool in enumerate(_allowed(chat)):
+        if isinstance(tool, Tool):
+            written.append({**_tool(tool, own=own), **own_part(tool.vendor, chat, NAME, loss, f"tools[{at}]")})
+            if written[-1]["name"] != tool.name:
+                renamed[written[-1]["name"]] = tool.name
+        elif tool.dialect == NAME:
+            written.append(dict(tool.value))
+        else:
+            loss.drop(f"tools[{at}]", "it is a tool of another provider's")
+    if not chat.tools and not own:
+        written = [{"name": fit(name), "input_schema": {"type": "object"}} for name in _called(chat)]
+    return written, renamed
+
+
+def _allowed(chat: Chat) -> list[Tool | Other]:
+    """Of a choice of several tools only these are sent: Anthropic can name one or none."""
+    choice = chat.tool_choice
+    if choice is None or not choice.names or (choice.mode == "required" and len(choice.names) == 1):
+        return list(chat.tools)
+    return [tool for tool in chat.tools if isinstance(tool, Tool) and tool.name in choice.names]
+
+
+def _called(chat: Chat) -> list[str]:
+    calls = (part.name for message in chat.messages for part in message.parts if isinstance(part, ToolCall))
+    return list(dict.fromkeys(calls))
+
+
+def _tool(tool: Tool, *, own: bool) -> dict[str, Any]:
+    schema: dict[str, Any] = dict(tool.parameters or {"type": "object", "properties": {}})
+    schema.setdefault("type", "object")
+    if tool.strict and not own:
+        schema = subset(schema)
+    told: dict[str, Any] = {"name": fit(tool.name)}
+    if tool.description:
+        told["description"] = tool.description
+    told["input_schema"] = schema
+    if tool.strict or (own and tool.strict is not None):
+        told["strict"] = tool.strict
+    if tool.cache:
+        told["cache_control"] = mark(tool.cache)
+    return told
+
+
+def _tool_choice(chat: Chat, facts: Facts, loss: Loss, tools: bool, thought: Thought) -> dict[str, Any]:
+    if not tools:
+        return {}
+    if not chat.tools:
+        return {"type": "none"}  # tools that only the history needs
+    choice = chat.tool_choice or ToolChoice("auto")
+    forbidden = facts.forced_tools == "never" or (facts.forced_tools == "not_thinking" and thought.on)
+    if choice.mode == "required" and forbidden:
+        loss.drop("tool_choice", "this model does not let itself be made to call a tool")
+        choice = ToolChoice("auto")
+    if choice.mode != "required":
+        told: dict[str, Any] = {"type": choice.mode}
+    else:
+        told = {"type": "tool", "name": fit(choice.names[0])} if len(choice.names) == 1 else {"type": "any"}
+    told |= own_part(choice.vendor, chat, NAME, loss, "tool_choice")
+    if chat.parallel_tools is not None and choice.mode != "none":
+        told["disable_parallel_tool_use"] = not chat.parallel_tools
+    if chat.tool_choice is None and chat.parallel_tools is not False:
+        return {}
+    return told
+
+
+def _output(chat: Chat, facts: Facts, loss: Loss, system: list[dict[str, Any]]) -> dict[str, Any]:
+    """`output_config.format`. What the API or the model cannot promise is asked for in words, at the end of `system`."""
+    output = chat.output
+    if output is None:
+        return {}
+    if output.kind == "schema" and output.schema is not None and facts.schema:
+        schema = dict(output.schema) if chat.dialect == NAME else subset(output.schema)
+        return {"format": {"type": "json_schema", "schema": schema}}
+    if output.kind == "schema":
+        loss.drop("response_format", "this model takes no schema")
+    else:
+        loss.note("response_format")
+    system.append({"type": "text", "text": _instruction(output)})
+    return {}
+
+
+def _instruction(output: OutputFormat) -> str:
+    if output.schema is None:
+        return _JSON
+    return f"{_JSON} It must fit this JSON Schema: {encode(output.schema).decode()}"

@@ -1,0 +1,89 @@
+"""The conversation of a request for a provider: messages into contents.
+
+Roles alternate: consecutive messages of one side are one content, and all results of a turn stand in one. Instructions are
+hoisted to the start, wherever they stood: Gemini has no role for them. How one part is written is in `write_parts`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from trunkline.canon.chat import Chat, Message, Part, ToolCall, ToolResult
+from trunkline.canon.facts import Facts
+from trunkline.canon.loss import Loss
+from trunkline.dialects.foreign import own_part
+from trunkline.dialects.gemini.words import NAME, UNSIGNED
+from trunkline.dialects.gemini.write_parts import PartWriter
+from trunkline.dialects.names import call_names
+
+_SYSTEM = frozenset({"system", "developer"})
+
+
+class _Written(NamedTuple):
+    part: Part
+    told: dict[str, Any]
+
+
+class _Content(NamedTuple):
+    role: str
+    written: list[_Written]
+
+
+def write_contents(chat: Chat, facts: Facts, loss: Loss) -> dict[str, Any]:
+    """`contents` and, where there are instructions, `systemInstruction`.
+
+    Raises `GatewayError` for what the model needs to see and cannot take.
+    """
+    writer = PartWriter(chat, facts, loss)
+    contents: list[_Content] = []
+    system: list[dict[str, Any]] = []
+    for at, message in enumerate(chat.messages):
+        _leave_out(message, chat, loss, f"messages[{at}]")
+        written = [
+            _Written(part, told)
+            for number, part in enumerate(message.parts)
+            if (told := writer.write(part, message.role, f"messages[{at}].content[{number}]")) is not None
+        ]
+        if message.role in _SYSTEM:
+            system += [one.told for one in written]
+        elif written:
+            _append(contents, "model" if message.role == "assistant" else "user", written)
+    _put_in_order(contents, chat)
+    if facts.signatures:
+        _sign(contents)
+    if not contents and system:  # instructions and nothing else, which Gemini refuses
+        return {"contents": [{"role": "user", "parts": system}]}
+    conversation = [{"role": one.role, "parts": [part.told for part in one.written]} for one in contents]
+    return {"contents": conversation, **({"systemInstruction": {"parts": system}} if system else {})}
+
+
+def _leave_out(message: Message, chat: Chat, loss: Loss, place: str) -> None:
+    if message.name:
+        loss.note(f"{place}.name")
+    own_part(message.vendor, chat, NAME, loss, place)
+
+
+def _append(contents: list[_Content], role: str, written: list[_Written]) -> None:
+    if contents and contents[-1].role == role:
+        contents[-1].written.extend(written)
+    else:
+        contents.append(_Content(role, written))
+
+
+def _put_in_order(contents: list[_Content], chat: Chat) -> None:
+    """Results before all else, and as their calls stand: Gemini matches two calls of one function by their order."""
+    order = {call_id: number for number, call_id in enumerate(call_names(chat.messages))}
+    for content in contents:
+        if any(isinstance(one.part, ToolResult) for one in content.written):
+            content.written.sort(key=lambda one: order.get(one.part.id, -1) if isinstance(one.part, ToolResult) else len(order))
+
+
+def _sign(contents: list[_Content]) -> None:
+    """Gemini 3 refuses a call of the current turn without a signature; of calls made together only the first has one
+    (ai.google.dev, thought signatures). Calls of earlier turns get the same stand-in, which nobody looks at: a history is
+    written the same when it has grown.
+    """
+    for content in contents:
+        call = next((one for one in content.written if isinstance(one.part, ToolCall)), None)
+        if call is not None and "thoughtSignature" not in call.told:
+            call.told["thoughtSignature"] = UNSIGNED

@@ -1,0 +1,1 @@
+"""The Ollama dialect: `/api/chat` and `/api/generate`, whole and as lines of JSON, sans-io."""

@@ -1,0 +1,145 @@
+"""A streamed answer translated: a provider's reader and a client's writer behind the interface of a tap."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from trunkline.canon.chat import Part, Reply, Thinking, ToolCall
+from trunkline.canon.errors import GatewayError
+from trunkline.canon.stream import Begin, Close, Count, Delta, End, Event, Fail, Finished, Fold, Open
+from trunkline.canon.usage import NO_USAGE, Usage
+from trunkline.dialects.dialect import Reader, Writer
+
+_BYTES_PER_TOKEN = 4
+_KEPT = 256 * 1024
+"""Characters of an answer that are kept for `kept`; a longer one is not remembered."""
+
+
+class Translation:
+    """The tap of a translated stream; its attributes are those of `dialects.dialect.Tap`."""
+
+    __slots__ = (
+        "_choices",
+        "_finished",
+        "_fold",
+        "_names",
+        "_reader",
+        "_size",
+        "_stateful",
+        "_tokens",
+        "_writer",
+        "complete",
+        "ended",
+        "error",
+        "finish",
+        "opened",
+        "raw_usage",
+        "unread",
+        "usage",
+    )
+
+    def __init__(self, dialect: str, reader: Reader, writer: Writer, names: Mapping[str, str]) -> None:
+        """`dialect`: the provider's. `names`: as in `Outgoing`."""
+        self._reader = reader
+        self._writer = writer
+        self._names = names
+        self._fold: Fold | None = Fold(dialect)
+        self._size = 0
+        self._tokens = 0
+        self._stateful = False
+        self._choices: set[int] = set()
+        self._finished: set[int] = set()
+        self.usage: Usage = NO_USAGE
+        self.raw_usage = ""
+        self.finish = ""
+        self.opened = False
+        self.complete = False
+        self.ended = False
+        self.error: GatewayError | None = None
+        self.unread = 0
+
+    def feed(self, data: bytes) -> bytes:
+        """The client's bytes for the provider's."""
+        return self._carry(self._reader.feed(data))
+
+    def close(self) -> bytes:
+        """What the provider's end brings."""
+        return self._carry(self._reader.close())
+
+    def fail(self, error: GatewayError) -> bytes:
+        """The broken end, in the client's dialect."""
+        return self._writer.fail(error)
+
+    def estimate(self) -> int:
+        """Four characters a token, and a token at least for every piece: providers stream about one a piece."""
+        return max(self._tokens, self._size // _BYTES_PER_TOKEN)
+
+    def kept(self) -> Reply | None:
+        """The answer, where it holds thinking or state that a client may fail to hand back; else None."""
+        return self._fold.reply() if self._fold is not None and self._stateful else None
+
+    def _carry(self, events: list[Event]) -> bytes:
+        if self._names:
+            events = [_renamed(event, self._names) for event in events]
+        for event in events:
+            self._see(event)
+        if self._fold is not None:
+            self._fold.add(events)
+            if self._size > _KEPT:
+                self._fold = None
+        return self._writer.write(events)
+
+    def _see(self, event: Event) -> None:
+        match event:
+            case Delta():
+                self._size += len(event.text)
+                self._tokens += 1
+            case Open():
+                self._choices.add(event.choice)
+                self.complete = self.complete and event.choice in self._finished
+                self._stateful = self._stateful or _has_state(event.part)
+            case Close():
+                self._stateful = self._stateful or event.seal is not None
+            case Count():
+                self.usage, self.raw_usage = event.usage, event.raw
+            case Finished():
+                self.finish = event.native or event.reason
+                self._finished.add(event.choice)
+                self.complete = self._choices <= self._finished
+            case End():
+                self.complete = self.ended = True
+            case Fail():
+                self.error = event.error
+            case Begin():
+                self.opened = True
+            case _:
+                pass
+
+
+def renamed(reply: Reply, names: Mapping[str, str]) -> Reply:
+    """The answer with its tools called as the client calls them."""
+    if not names:
+        return reply
+    choices = tuple(
+        msgspec.structs.replace(choice, parts=tuple(_called(part, names) for part in choice.parts)) for choice in reply.choices
+    )
+    return msgspec.structs.replace(reply, choices=choices)
+
+
+def has_state(reply: Reply) -> bool:
+    """The answer holds thinking or state that a client may fail to hand back."""
+    return any(_has_state(part) for choice in reply.choices for part in choice.parts)
+
+
+def _renamed(event: Event, names: Mapping[str, str]) -> Event:
+    return msgspec.structs.replace(event, part=_called(event.part, names)) if isinstance(event, Open) else event
+
+
+def _called(part: Part, names: Mapping[str, str]) -> Part:
+    return msgspec.structs.replace(part, name=names.get(part.name, part.name)) if isinstance(part, ToolCall) else part
+
+
+def _has_state(part: Part) -> bool:
+    return isinstance(part, Thinking) or getattr(part, "seal", None) is not None

@@ -1,0 +1,43 @@
+"""What rides in `vendor`: its own dialect's, or a loss."""
+
+from __future__ import annotations
+
+import pytest
+
+from trunkline.canon.chat import NOTHING, Chat
+from trunkline.canon.errors import GatewayError
+from trunkline.canon.loss import Loss
+from trunkline.dialects.foreign import own_fields, own_part
+
+VENDOR = {"store": True, "prediction": {}, "later": 1}
+CHAT = Chat("openai_chat", "m", (), vendor=VENDOR, hints=frozenset({"store"}))
+
+
+def test_its_own_dialect_gets_everything_back() -> None:
+    """Strict or not: nothing is lost."""
+    loss = Loss(strict=True)
+    assert own_fields(CHAT, "openai_chat", loss) is VENDOR
+    assert own_part(VENDOR, CHAT, "openai_chat", loss, "messages[0]") is VENDOR
+    assert list(loss.names) == []
+
+
+def test_another_dialect_gets_nothing_and_every_field_is_named() -> None:
+    """Hints are noted, the rest is dropped."""
+    loss = Loss(strict=False)
+    assert own_fields(CHAT, "anthropic", loss) is NOTHING
+    assert list(loss.names) == ["store", "prediction", "later"]
+
+
+def test_a_strict_model_refuses_fields_but_no_hints() -> None:
+    """`store` decides nothing; `prediction` may."""
+    with pytest.raises(GatewayError) as raised:
+        own_fields(CHAT, "anthropic", Loss(strict=True))
+    assert raised.value.param == "prediction"
+    assert "(anthropic)" in raised.value.message
+
+
+def test_a_part_says_where_its_fields_stood() -> None:
+    """They never decide what is asked, so that no model is strict about them."""
+    loss = Loss(strict=True)
+    assert own_part(VENDOR, CHAT, "gemini", loss, "messages[3].content[1]") is NOTHING
+    assert list(loss.names) == [f"messages[3].content[1].{name}" for name in VENDOR]

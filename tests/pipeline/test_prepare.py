@@ -1,0 +1,223 @@
+"""Two ways to a target: bytes that pass, and words translated; and what must not be lost on either."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from harness.gateway import PROVIDER_KEY
+from harness.script import END, STREAM_HEADERS, chunk, head, whole
+from harness.upstream import Upstream
+from pipeline.inside import Inside
+from trunkline.dialects.table import DIALECTS
+
+MESSAGE = {
+    "id": "msg_1",
+    "type": "message",
+    "role": "assistant",
+    "model": "claude-sonnet-4-5-20250929",
+    "content": [{"type": "text", "text": "Good day."}],
+    "stop_reason": "end_turn",
+    "stop_sequence": None,
+    "usage": {"input_tokens": 7, "cache_read_input_tokens": 3, "output_tokens": 5},
+}
+THINKING = {"type": "thinking", "thinking": "A tool will tell.", "signature": "c2lnbmVk"}
+CALL = {"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {"city": "Ulm"}}
+TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}]
+
+
+def _ask(inside: Inside, model: str = "anthropic", **fields: Any) -> Any:
+    return inside.ask("/v1/chat/completions", {"model": model, "messages": [{"role": "user", "content": "hello"}], **fields})
+
+
+def _events(*events: dict[str, Any]) -> bytes:
+    return b"".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode() for event in events)
+
+
+STREAM = _events(
+    {"type": "message_start", "message": MESSAGE | {"content": [], "stop_reason": None}},
+    {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+    {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Good day."}},
+)
+STREAM_END = _events(
+    {"type": "content_block_stop", "index": 0},
+    {"type": "message_delta", "delta": {"stop_reason": "end_turn", "stop_sequence": None}, "usage": {"output_tokens": 5}},
+    {"type": "message_stop"},
+)
+
+
+def test_a_whole_answer_is_translated(inside: Inside, upstream: Upstream) -> None:
+    """The provider is asked in its own words with its own credential; the client reads its own API."""
+    upstream.then([whole(200, json.dumps(MESSAGE).encode())])
+    reply = _ask(inside, temperature=0.5)
+    seen = upstream.requests[0]
+    assert (seen.target, seen.header("x-api-key"), seen.header("authorization")) == ("/v1/messages", PROVIDER_KEY, None)
+    assert seen.header("anthropic-version") == "2023-06-01"
+    assert (seen.fields["model"], seen.fields["temperature"]) == ("claude-sonnet-4-5", 0.5)
+    told = json.loads(reply.body)
+    assert reply.status == 200
+    assert told["choices"][0]["message"]["content"] == "Good day."
+    assert (told["usage"]["prompt_tokens"], told["usage"]["completion_tokens"]) == (10, 5)
+    record = inside.last()
+    assert (record.usage.input, record.usage.cache_read, record.usage.output, record.usage.basis) == (10, 3, 5, "reported")
+    assert (record.finish, record.opened.dialect, record.cost_nano is not None) == ("end_turn", "openai_chat", True)
+
+
+def test_a_stream_is_translated(inside: Inside, upstream: Upstream) -> None:
+    """As above, event by event, with the client's own end mark."""
+    upstream.then([head(200, STREAM_HEADERS), chunk(STREAM), chunk(STREAM_END), END])
+    reply = _ask(inside, stream=True)
+    assert reply.header("content-type") == "text/event-stream"
+    assert b'"content":"Good day."' in reply.body
+    assert reply.body.endswith(b"data: [DONE]\n\n")
+    assert inside.last().usage.output == 5
+
+
+def test_a_broken_stream_never_looks_whole(inside: Inside, upstream: Upstream) -> None:
+    """The provider leaves in the middle: the client's dialect says so, and what was streamed is accounted for."""
+    upstream.then([head(200, STREAM_HEADERS), chunk(STREAM), END])
+    reply = _ask(inside, stream=True)
+    last = json.loads(reply.body.rstrip().rpartition(b"data: ")[2])
+    assert "error" in last
+    assert b"[DONE]" not in reply.body
+    record = inside.last()
+    assert (record.outcome, record.usage.basis) == ("upstream_broken", "estimated")
+    assert (record.usage.input, record.usage.cache_read) == (10, 3)  # told at the beginning
+    assert record.usage.output > 0
+
+
+def test_an_error_that_comes_first_is_a_status(inside: Inside, upstream: Upstream) -> None:
+    """Anthropic answers 200 and then says it is overloaded: the client must see a failure that its SDK retries."""
+    error = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
+    upstream.then([head(200, STREAM_HEADERS), chunk(_events(error)), END])
+    reply = _ask(inside, stream=True)
+    assert reply.status >= 500
+    assert reply.error["message"] == "Overloaded"
+
+
+def test_a_refusal_is_translated(inside: Inside, upstream: Upstream) -> None:
+    """The provider's own words in the client's own shape, with the status it had."""
+    error = {"type": "error", "error": {"type": "not_found_error", "message": "model: gone"}}
+    upstream.then([whole(404, json.dumps(error).encode())])
+    reply = _ask(inside)
+    assert (reply.status, reply.error["message"]) == (404, "model: gone")
+    assert "type" in reply.error
+
+
+def test_a_whole_answer_to_who_asked_for_a_stream(inside: Inside, upstream: Upstream) -> None:
+    """A server that cannot stream answers whole: the client still gets the stream that it will read."""
+    upstream.then([whole(200, json.dumps(MESSAGE).encode())])
+    reply = _ask(inside, stream=True)
+    assert reply.header("content-type") == "text/event-stream"
+    assert b"Good day." in reply.body
+    assert reply.body.endswith(b"data: [DONE]\n\n")
+
+
+def test_losses_are_named(inside: Inside, upstream: Upstream) -> None:
+    """Nothing is lost in silence."""
+    upstream.then([whole(200, json.dumps(MESSAGE).encode())])
+    reply = _ask(inside, seed=7, logit_bias={"1": 1})
+    assert set(str(reply.header("x-trunkline-dropped")).split(", ")) == {"seed", "logit_bias"}
+
+
+def test_a_strict_model_refuses_instead(inside: Inside, upstream: Upstream) -> None:
+    """Who must know gets an error that names the field, and nothing is sent."""
+    reply = _ask(inside, "strict", seed=7)
+    assert (reply.status, reply.error["param"]) == (400, "seed")
+    assert upstream.requests == []
+    assert inside.last().outcome == "refused"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_state_survives_a_client_without_a_slot(inside: Inside, upstream: Upstream, stream: bool) -> None:
+    """A client that hands back only text and calls: the signature must be there again, or Anthropic refuses the turn."""
+    answer = MESSAGE | {"content": [THINKING, CALL], "stop_reason": "tool_use"}
+    if stream:
+        deltas = [
+            {"type": "thinking_delta", "thinking": THINKING["thinking"]},
+            {"type": "signature_delta", "signature": THINKING["signature"]},
+        ]
+        body = _events(
+            {"type": "message_start", "message": MESSAGE | {"content": []}},
+            {"type": "content_block_start", "index": 0, "content_block": THINKING | {"thinking": "", "signature": ""}},
+            *({"type": "content_block_delta", "index": 0, "delta": delta} for delta in deltas),
+            {"type": "content_block_stop", "index": 0},
+            {"type": "content_block_start", "index": 1, "content_block": CALL | {"input": {}}},
+            {
+                "type": "content_block_delta",
+                "index": 1,
+                "delta": {"type": "input_json_delta", "partial_json": '{"city": "Ulm"}'},
+            },
+            {"type": "content_block_stop", "index": 1},
+            {"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 5}},
+            {"type": "message_stop"},
+        )
+        upstream.then([head(200, STREAM_HEADERS), chunk(body), END])
+    else:
+        upstream.then([whole(200, json.dumps(answer).encode())])
+    _ask(inside, tools=TOOLS, stream=stream)
+    call = {"id": "toolu_1", "type": "function", "function": {"name": "weather", "arguments": '{"city":"Ulm"}'}}
+    turns = [
+        {"role": "user", "content": "hello"},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "toolu_1", "content": "rain"},
+    ]
+    upstream.then([whole(200, json.dumps(MESSAGE).encode())])
+    _ask(inside, tools=TOOLS, messages=turns)
+    sent = upstream.requests[1].fields["messages"]
+    assert sent[1]["content"] == [THINKING, CALL]
+    assert sent[2]["content"][0]["tool_use_id"] == "toolu_1"
+
+
+def test_the_memory_is_the_tenants_own(inside: Inside, upstream: Upstream) -> None:
+    """Another key that says the same words must not be given what a model thought for the first."""
+    answer = MESSAGE | {"content": [THINKING, CALL], "stop_reason": "tool_use"}
+    upstream.script(lambda _: [whole(200, json.dumps(answer).encode())])
+    _ask(inside, tools=TOOLS)
+    call = {"id": "toolu_1", "type": "function", "function": {"name": "weather", "arguments": '{"city":"Ulm"}'}}
+    turns = [
+        {"role": "user", "content": "hello"},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "toolu_1", "content": "rain"},
+    ]
+    first, second = (principal.digest.hex() for principal in inside.parts.live.snapshot.principals)
+    openai = DIALECTS["openai_chat"]
+    ask = openai.read_request(json.dumps({"model": "anthropic", "messages": turns}).encode())
+    read = openai.read_chat(ask)
+    assert inside.parts.memory.restore(first, read) != read
+    assert inside.parts.memory.restore(second, read) == read
+
+
+def test_pictures_are_fetched_for_who_cannot(inside: Inside, upstream: Upstream) -> None:
+    """Ollama takes no URL: the picture itself goes out, in the place of its URL."""
+    part = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
+    answer = {"model": "tiny", "created_at": "2026-01-01T00:00:00Z", "message": {"role": "assistant", "content": "A cat."}}
+    upstream.then([whole(200, json.dumps(answer | {"done": True, "done_reason": "stop"}).encode())])
+    inside.fetched.clear()
+    reply = _ask(inside, "ollama", messages=[{"role": "user", "content": [part]}])
+    assert json.loads(reply.body)["choices"][0]["message"]["content"] == "A cat."
+    assert inside.fetched == ["https://example.com/a.png"]
+    assert upstream.requests[0].fields["messages"][0]["images"][0]
+
+
+def test_a_provider_that_fetches_gets_the_url(inside: Inside, upstream: Upstream) -> None:
+    """What the provider does itself we do not do for it: no request of ours leaves for a URL of a client's."""
+    part = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
+    upstream.then([whole(200, json.dumps(MESSAGE).encode())])
+    inside.fetched.clear()
+    _ask(inside, messages=[{"role": "user", "content": [part]}])
+    assert inside.fetched == []
+    assert b"https://example.com/a.png" in upstream.requests[0].body
+
+
+def test_the_echo_answers_every_dialect(inside: Inside) -> None:
+    """The first request works with no account, whatever API the client speaks."""
+    messages = [{"role": "user", "content": "hello"}]
+    anthropic = inside.ask("/v1/messages", {"model": "echo/echo", "max_tokens": 9, "messages": messages})
+    assert json.loads(anthropic.body)["content"][0]["text"] == "hello"
+    gemini = inside.ask("/v1beta/models/echo/echo:generateContent", {"contents": [{"parts": [{"text": "hello"}]}]})
+    assert json.loads(gemini.body)["candidates"][0]["content"]["parts"][0]["text"] == "hello"
+    ollama = inside.ask("/api/chat", {"model": "echo/echo", "messages": messages, "stream": False})
+    assert json.loads(ollama.body)["message"]["content"] == "hello"
