@@ -158,7 +158,7 @@ def failed(client: Dialect, provider: Dialect, *, stream: bool) -> str:
     told = provider.read_error(503, "application/json", provider.write_error(said))
     if stream:
         source = provider.writer(_frame(provider, stream=True))
-        body = source.write(unfold(ANSWERS[0].reply(provider.name))[:2]) + source.fail(told)
+        body = source.write(unfold(ANSWERS[0].reply(provider.name))[:3]) + source.fail(told)
         way: Tap = Translation(provider.name, provider.reader(SEED), client.writer(_frame(client, stream=True)), {})
         if client.name == provider.name:
             way = client.tap(_frame(client, stream=True).ask, hide_usage=False)

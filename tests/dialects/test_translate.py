@@ -93,13 +93,22 @@ def test_what_goes_through_is_told() -> None:
     assert (translation.error, translation.unread, translation.kept()) == (None, 0, None)
 
 
-def test_an_error_is_told() -> None:
-    """One that comes first leaves the stream unopened: another provider may still be tried."""
+def test_an_error_that_comes_first_is_not_shown() -> None:
+    """It leaves the stream unopened: it becomes a status, or another provider is tried."""
     error = GatewayError(Kind.UPSTREAM_FAILED, "busy")
     translation = given_events([Fail(error)])
-    assert translation.feed(b"x") == b"Fail "
+    assert translation.feed(b"x") == b""
     assert (translation.opened, translation.complete, translation.error) == (False, False, error)
     assert translation.fail(error) == b"!upstream_failed"
+
+
+def test_an_error_in_the_middle_ends_the_stream_as_broken() -> None:
+    """What came before it is shown, then the client's own error event, and nothing more: half an answer must not look whole."""
+    error = GatewayError(Kind.UPSTREAM_FAILED, "busy")
+    translation = given_events([*WHOLE[:3], Fail(error), End()])
+    assert translation.feed(b"xxxx") == b"Begin Open Delta !upstream_failed"
+    assert (translation.feed(b"x"), translation.close()) == (b"", b"")
+    assert (translation.opened, translation.complete, translation.error) == (True, False, error)
 
 
 def test_a_finish_without_a_word_is_canons() -> None:

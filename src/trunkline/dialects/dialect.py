@@ -144,7 +144,7 @@ class Writer(Protocol):
     """Writes one streamed answer for a client. Each call returns whole events of the dialect, or nothing."""
 
     def write(self, events: Iterable[Event]) -> bytes:
-        """The bytes for these events. A writer may hold back what its dialect cannot say yet."""
+        """The bytes for these events, among which is no `Fail`. A writer may hold back what its dialect cannot say yet."""
         ...
 
     def fail(self, error: GatewayError) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import takewhile
 
 import msgspec
 
@@ -81,6 +82,8 @@ class Translation:
         return self._fold.reply() if self._fold is not None and self._stateful else None
 
     def _carry(self, events: list[Event]) -> bytes:
+        if self.error is not None:
+            return b""
         if self._names:
             events = [_renamed(event, self._names) for event in events]
         for event in events:
@@ -89,7 +92,10 @@ class Translation:
             self._fold.add(events)
             if self._size > _KEPT:
                 self._fold = None
-        return self._writer.write(events)
+        if self.error is None:
+            return self._writer.write(events)
+        before = list(takewhile(lambda event: not isinstance(event, Fail), events))
+        return self._writer.write(before) + self._writer.fail(self.error) if self.opened else b""
 
     def _see(self, event: Event) -> None:
         match event:

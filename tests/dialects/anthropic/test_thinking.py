@@ -61,12 +61,17 @@ def test_thinking_is_read(thinking: dict[str, Any], effort: str, reasoning: Reas
     assert asked(told, Facts()) == (expected, effort, [])
 
 
+def test_a_budget_of_the_models_choice_is_adaptive() -> None:
+    """Gemini's word, which opencode says here of models that are not Claude: refused, none of its titles would be made."""
+    assert read_reasoning({"type": "enabled", "budget_tokens": -1}, "") == Reasoning("adaptive")
+
+
 @pytest.mark.parametrize(
     ("thinking", "path"),
     [
         ({"budget_tokens": 1}, "thinking.type"),
         ({"type": "enabled", "budget_tokens": "1"}, "thinking.budget_tokens"),
-        ({"type": "enabled", "budget_tokens": -1}, "thinking.budget_tokens"),
+        ({"type": "enabled", "budget_tokens": -2}, "thinking.budget_tokens"),
         ({"type": "enabled", "budget_tokens": True}, "thinking.budget_tokens"),
         ({"type": "adaptive", "display": 7}, "thinking.display"),
     ],

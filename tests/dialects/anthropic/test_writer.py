@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from dialects.anthropic.samples import FRAME, WHOLE_STREAM, begin, block, end, events, folded, parsed, without_raw
 from trunkline.canon.chat import Choice, Citation, Media, Other, Part, Refusal, Reply, Seal, Text, Thinking, ToolCall
 from trunkline.canon.errors import GatewayError, Kind
-from trunkline.canon.stream import Begin, Cite, Close, Count, Delta, End, Event, Extra, Fail, Finished, Fold, Open, unfold
+from trunkline.canon.stream import Begin, Cite, Close, Count, Delta, End, Event, Extra, Finished, Fold, Open, unfold
 from trunkline.canon.usage import Usage
 from trunkline.dialects import state
 from trunkline.dialects.anthropic.read_blocks import read_content
@@ -254,10 +254,10 @@ def test_an_answer_that_could_not_be_finished_is_an_error_where_there_is_nothing
 
 
 def test_a_broken_stream_ends_in_an_error() -> None:
-    """And a failure told inside writes nothing itself: the relay asks for the end."""
+    """What only another dialect knows leaves no trace before it."""
     error = GatewayError(Kind.UPSTREAM_BROKEN, "It hung up.")
     writer = MessagesWriter(FRAME)
-    assert writer.write([Fail(error), Extra("gemini", {})]) == b""
+    assert writer.write([Extra("gemini", {})]) == b""
     assert parsed(writer.fail(error))[0]["error"]["message"] == "It hung up."
 
 

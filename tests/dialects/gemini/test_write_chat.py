@@ -58,6 +58,24 @@ def test_what_others_say_beside_it_is_told() -> None:
         write_chat(chat, "m", NO_FACTS, Loss(strict=True), ask_usage=False)
 
 
+def test_geminis_own_fields_go_back_to_their_places() -> None:
+    """Beside the request, or within the configuration that they were taken from."""
+    vendor = {
+        "cachedContent": "cachedContents/1",
+        "generationConfig.mediaResolution": "LOW",
+        "toolConfig.functionCallingConfig.streamFunctionCallArguments": True,
+        "odd.name": 1,
+    }
+    sent = write_chat(Chat("gemini", "m", HI, max_tokens=5, vendor=vendor), "m", NO_FACTS, Loss(strict=True), ask_usage=False)
+    assert json.loads(sent.body) == {
+        "contents": [{"role": "user", "parts": [{"text": "Hi"}]}],
+        "generationConfig": {"maxOutputTokens": 5, "mediaResolution": "LOW"},
+        "cachedContent": "cachedContents/1",
+        "toolConfig": {"functionCallingConfig": {"streamFunctionCallArguments": True}},
+        "odd.name": 1,
+    }
+
+
 def canonical(value: Any, *, names: bool = True) -> Any:
     """A request as it means: one spelling, no defaults, one kind of schema."""
     if isinstance(value, list):

@@ -65,6 +65,15 @@ def brief(told: dict[str, Any]) -> list[Any]:
             [("model", "c1", "c2"), ("user", "1", "2", "b")],
         ),
         ([say("tool", result(9), result(8))], [("user", "9", "8")]),
+        (
+            [
+                say("assistant", call(2)),
+                say("tool", result(2)),
+                say("assistant", call(1), call(2)),
+                say("tool", result(2), result(1)),
+            ],
+            [("model", "c2"), ("user", "2"), ("model", "c1", "c2"), ("user", "1", "2")],
+        ),
     ],
 )
 def test_roles_alternate_and_results_stand_together(messages: list[Message], found: list[Any]) -> None:
@@ -106,7 +115,7 @@ def test_instructions_alone_are_a_users_words() -> None:
         ),
         (
             [say("user", "a"), say("assistant", call(1)), say("tool", result(1)), say("assistant", "x"), say("user", "b")],
-            [None],
+            [SKIP],
         ),
         ([say("assistant", call(1)), say("tool", result(1))], [SKIP]),
         ([say("user", "a"), say("assistant", "b")], []),

@@ -10,7 +10,6 @@ from trunkline.canon.chat import (
     Chat,
     Citation,
     Media,
-    Message,
     Other,
     Part,
     Refusal,
@@ -29,14 +28,16 @@ from trunkline.dialects.gemini.write_parts import PartWriter, fitting
 OWN, CLAUDE = Seal("gemini", "c2ln"), Seal("anthropic", "EqQB")
 SIGNED = {"thoughtSignature": "c2ln"}
 PNG = Media("image", "image/png", data="YQ==")
-HISTORY = (Message("assistant", (ToolCall("c1", "look it", "{}"), ToolCall("tlc_x_0", "see", "{}"))),)
+HISTORY = (ToolCall("c1", "other", "{}"), ToolCall("c1", "look it", "{}"), ToolCall("tlc_x_0", "see", "{}"))
 
 
 def write(part: Part, dialect: str = "openai_chat", role: Role = "user", facts: Facts = NO_FACTS) -> tuple[Any, list[str]]:
     """The part, and what was left out."""
     loss = Loss(strict=False)
-    found = PartWriter(Chat(dialect, "m", HISTORY), facts, loss).write(part, role, "p")
-    return found, list(loss.names)
+    writer = PartWriter(Chat(dialect, "m", ()), facts, loss)
+    for call in HISTORY:
+        writer.write(call, "assistant", "h")
+    return writer.write(part, role, "p"), list(loss.names)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from conformance.said import objects, said
 from dialects.gemini.samples import BLOCKED, CALLS, COUNTS, FOREIGN, TEXTS, events, frame, sse
 from trunkline.canon.chat import Choice, Citation, Media, Other, Refusal, Reply, Seal, Text, Thinking, ToolCall
 from trunkline.canon.errors import GatewayError, Kind
-from trunkline.canon.stream import Begin, Cite, Close, Count, Delta, End, Event, Extra, Fail, Finished, Fold, Open, unfold
+from trunkline.canon.stream import Begin, Cite, Close, Count, Delta, End, Event, Extra, Finished, Fold, Open, unfold
 from trunkline.canon.usage import Usage
 from trunkline.dialects.gemini.writer import GeminiWriter
 
@@ -163,11 +163,10 @@ def test_citations_stand_in_the_last_piece() -> None:
 def test_a_broken_stream_ends_in_an_error(form: str, begun: bool) -> None:
     """Told by the provider or found by the gateway: never a clean end, and an array that can be read."""
     lot: list[Event] = [Begin("i", "m"), Open(0, Text("")), Delta(0, "a")] if begun else []
-    told = write([*lot, Fail(GONE)], [], form=form)
-    assert (len(told), told[-1]["error"]["message"]) == (1 + begun, "Gone.")
     writer = GeminiWriter(frame(form))
     out = writer.write(lot) + writer.fail(GONE)
-    assert list(objects(out)) == told
+    told = list(objects(out))
+    assert (len(told), told[-1]["error"]["message"]) == (1 + begun, "Gone.")
     if form == "array":
         json.loads(out)
 

@@ -17,7 +17,7 @@ from dialects.openai_chat.telling import CLAUDE, GEMINI, OTHER, folded, frame, r
 from dialects.openai_chat.test_reader import STREAMS
 from trunkline.canon.chat import Citation, Media, Other, Refusal, Reply, Text, Thinking, ToolCall
 from trunkline.canon.errors import GatewayError, Kind
-from trunkline.canon.stream import Begin, Cite, Close, Count, Delta, End, Event, Extra, Fail, Finished, Open, unfold
+from trunkline.canon.stream import Begin, Cite, Close, Count, Delta, End, Event, Extra, Finished, Open, unfold
 from trunkline.canon.usage import NO_USAGE, Usage
 from trunkline.dialects.openai_chat.errors import write_stream_error
 from trunkline.dialects.openai_chat.tap import ChatTap
@@ -236,7 +236,7 @@ def test_a_broken_stream_has_no_clean_end() -> None:
     """The SDK raises on the error event; `[DONE]` would make the answer look whole."""
     writer = ChatWriter(frame())
     error = GatewayError(Kind.UPSTREAM_BROKEN, "gone")
-    assert b"[DONE]" not in writer.write([Begin("c", "m"), Open(0, Text("")), Delta(0, "a"), Fail(error)])
+    assert b"[DONE]" not in writer.write([Begin("c", "m"), Open(0, Text("")), Delta(0, "a")])
     assert writer.fail(error) == write_stream_error(error)
 
 

@@ -24,6 +24,8 @@ _DISPLAYS = {shown: word for word, shown in _SHOWN.items()}
 #: Styles of models that are told a number of tokens.
 _COUNTED = frozenset({"budget", "switch"})
 _FIELD = "reasoning_effort"
+_AUTO = -1
+"""Gemini's word for a budget of the model's choice; opencode says it in this dialect too, by the model's name."""
 
 
 def read_reasoning(thinking: Json, effort_word: str) -> Reasoning | None:
@@ -35,6 +37,8 @@ def read_reasoning(thinking: Json, effort_word: str) -> Reasoning | None:
         return Reasoning("on", effort_word) if effort_word else None
     kind = text(thinking, "type", "thinking")
     budget = thinking.get("budget_tokens")
+    if budget == _AUTO:
+        kind, budget = "adaptive", None
     if budget is not None and (type(budget) is not int or budget < 0):
         raise bad("thinking.budget_tokens", "must be a whole number")
     vendor = dict(rest(thinking, {"type", "budget_tokens", "display"}))

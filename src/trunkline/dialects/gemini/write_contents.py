@@ -14,7 +14,6 @@ from trunkline.canon.loss import Loss
 from trunkline.dialects.foreign import own_part
 from trunkline.dialects.gemini.words import NAME, UNSIGNED
 from trunkline.dialects.gemini.write_parts import PartWriter
-from trunkline.dialects.names import call_names
 
 _SYSTEM = frozenset({"system", "developer"})
 
@@ -48,7 +47,7 @@ def write_contents(chat: Chat, facts: Facts, loss: Loss) -> dict[str, Any]:
             system += [one.told for one in written]
         elif written:
             _append(contents, "model" if message.role == "assistant" else "user", written)
-    _put_in_order(contents, chat)
+    _put_in_order(contents)
     if facts.signatures:
         _sign(contents)
     if not contents and system:  # instructions and nothing else, which Gemini refuses
@@ -70,12 +69,16 @@ def _append(contents: list[_Content], role: str, written: list[_Written]) -> Non
         contents.append(_Content(role, written))
 
 
-def _put_in_order(contents: list[_Content], chat: Chat) -> None:
+def _put_in_order(contents: list[_Content]) -> None:
     """Results before all else, and as their calls stand: Gemini matches two calls of one function by their order."""
-    order = {call_id: number for number, call_id in enumerate(call_names(chat.messages))}
+    order: dict[str, int] = {}
     for content in contents:
-        if any(isinstance(one.part, ToolResult) for one in content.written):
-            content.written.sort(key=lambda one: order.get(one.part.id, -1) if isinstance(one.part, ToolResult) else len(order))
+        if content.role == "model":
+            order = {one.part.id: at for at, one in enumerate(content.written) if isinstance(one.part, ToolCall)}
+        else:
+            content.written.sort(
+                key=lambda one: (0, order.get(one.part.id, -1)) if isinstance(one.part, ToolResult) else (1, 0)
+            )
 
 
 def _sign(contents: list[_Content]) -> None:

@@ -17,7 +17,7 @@ from trunkline.dialects.foreign import own_part
 from trunkline.dialects.gemini.read_parts import response_of
 from trunkline.dialects.gemini.words import BAD_NAME, LONGEST_NAME, NAME
 from trunkline.dialects.gemini.write_answer import merged, object_of, write_media
-from trunkline.dialects.names import call_names, fit, is_made
+from trunkline.dialects.names import fit, is_made
 
 _TYPES = {"image": "image/png", "document": "application/pdf", "audio": "audio/wav", "video": "video/mp4"}
 """What a medium is taken for whose type nobody told: Gemini demands one."""
@@ -37,7 +37,8 @@ class PartWriter:
         self._facts = facts
         self._loss = loss
         self._own = chat.dialect == NAME
-        self._names = call_names(chat.messages)
+        self._names: dict[str, str] = {}
+        """What the calls so far call, by their ids, of which some models use the same in every turn."""
         self._writers: dict[type[Part], Callable[[Any, str], dict[str, Any] | None]] = {
             Text: self._text,
             Thinking: self._thinking,
@@ -77,6 +78,7 @@ class PartWriter:
 
     def _call(self, part: ToolCall, place: str) -> dict[str, Any]:
         """Arguments that are no JSON object go as the text they are, under a name of ours."""
+        self._names[part.id] = part.name
         args = object_of(part.arguments)
         call = {"name": fitting(part.name), "args": {"arguments": part.arguments} if args is None else args, **_id(part.id)}
         return merged({"functionCall": call, **self._signed(part.seal)}, self._vendor(part.vendor, place))

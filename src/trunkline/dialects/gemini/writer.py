@@ -12,7 +12,7 @@ import msgspec
 
 from trunkline.canon.chat import Citation, Json, Part, Refusal, Seal, Text, Thinking, ToolCall
 from trunkline.canon.errors import GatewayError
-from trunkline.canon.stream import Begin, Cite, Close, Count, Delta, End, Event, Fail, Finished, Open
+from trunkline.canon.stream import Begin, Cite, Close, Count, Delta, End, Event, Finished, Open
 from trunkline.canon.usage import NO_USAGE
 from trunkline.dialects.dialect import Frame
 from trunkline.dialects.gemini.citing import Cited, Kept
@@ -94,15 +94,13 @@ class GeminiWriter:
                 self._begin = event
             case End():
                 return self._flush() + self._last()
-            case Fail():
-                return self._flush() + self._framer.broken(event.error)
             case _:
                 pass
         return b""
 
     def fail(self, error: GatewayError) -> bytes:
         """An error event; of an array an error element and its end."""
-        return self._framer.broken(error)
+        return self._flush() + self._framer.broken(error)
 
     def _candidate(self, choice: int) -> _Candidate:
         return self._candidates.setdefault(choice, _Candidate())

@@ -9,7 +9,7 @@ import msgspec
 
 from trunkline.canon.chat import NOTHING, Json, Media, Thinking, ToolCall
 from trunkline.canon.errors import GatewayError
-from trunkline.canon.stream import Begin, Close, Count, Delta, End, Event, Fail, Finished, Open
+from trunkline.canon.stream import Begin, Close, Count, Delta, End, Event, Finished, Open
 from trunkline.canon.usage import NO_USAGE, Usage
 from trunkline.dialects.dialect import Frame
 from trunkline.dialects.ollama.errors import write_line
@@ -73,8 +73,6 @@ class OllamaWriter:
                 self._usage = event.usage
             case End():
                 return self._end()
-            case Fail():
-                return write_line(event.error)
             case _:
                 pass
         return b""

@@ -79,7 +79,7 @@ class ChatWriter:
         self._usage: Usage = NO_USAGE
 
     def write(self, events: Iterable[Event]) -> bytes:
-        """The chunks for these events. A `Fail` writes nothing: how the stream ends is told to `fail`."""
+        """The chunks for these events."""
         out: list[bytes] = []
         for event in events:
             match event:
