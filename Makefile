@@ -6,7 +6,7 @@ BIN := .venv/bin
 SHELL := /bin/sh
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check coverage bench fmt lock prices clean
+.PHONY: help run test check coverage bench fmt lock prices matrix clean
 
 help: ## print this list
 	@echo "Trunkline: one trunk line to every LLM"
@@ -44,8 +44,11 @@ lock: .venv/.dev ## resolve the dependencies anew and write locks/
 prices: .venv/.dev ## compile the bundled price list anew
 	@exec $(BIN)/python scripts/build_prices.py $(ARGS)
 
+matrix: .venv/.dev ## write the conformance matrix anew
+	@exec $(BIN)/python scripts/build_matrix.py
+
 clean: ## remove the environment and what the tools cached
-	rm -rf .venv .mypy_cache src/.mypy_cache tests/.mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* dist build
+	rm -rf .venv .mypy_cache src/.mypy_cache tests/.mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* dist build tests/real/clients/node_modules
 
 # The stamps: an environment is made once and again only when a lock or the project's own description changes.
 .venv/.runtime: locks/runtime.txt locks/build.txt pyproject.toml scripts/install

@@ -40,8 +40,8 @@ def test_a_plain_chat_asks_for_nothing_more() -> None:
     """What a client did not say must not be sent."""
     said = Chat("openai_chat", "m", (Message("user", (Text("hi"),)),))
     asked = {name: value for name, value in msgspec.structs.asdict(said).items() if value not in (None, (), "", False)}
-    assert asked.keys() == {"dialect", "model", "messages", "vendor", "sampling", "hints"}
-    assert (dict(asked["vendor"]), asked["hints"]) == ({}, frozenset())
+    assert asked.keys() == {"dialect", "model", "messages", "vendor", "sampling", "hints", "needed"}
+    assert (dict(asked["vendor"]), asked["hints"], asked["needed"]) == ({}, frozenset(), frozenset())
     assert not any(value is not None for value in msgspec.structs.asdict(said.sampling).values())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -44,10 +45,19 @@ def recordings(endpoint: str) -> list[Recording]:
 
 def parameters(found: list[Recording]) -> list[Any]:
     """One test parameter for each, or a single skipped one that says what is missing."""
-    missing = pytest.param(
-        None, marks=pytest.mark.skip(reason=f"no recordings at {ROOT} (set TRUNKLINE_WIRE)"), id="recordings"
-    )
-    return [pytest.param(recording, id=recording.id) for recording in found] or [missing]
+    return [pytest.param(recording, id=recording.id) for recording in found] or [_missing("recording")]
+
+
+def combined(names: str, found: Iterable[tuple[Any, ...]]) -> pytest.MarkDecorator:
+    """Parametrizes a test by recordings, each with words such as a client's name: those combinations that make sense."""
+    parameters = [pytest.param(one, *words, id="-".join([*words, one.id])) for one, *words in found]
+    return pytest.mark.parametrize(names, parameters or [_missing(names)])
+
+
+def _missing(names: str) -> Any:
+    """The one test that is skipped where there are no recordings."""
+    why = pytest.mark.skip(reason=f"no recordings at {ROOT} (set TRUNKLINE_WIRE)")
+    return pytest.param(*(None for _ in names.split(",")), marks=why, id="recordings")
 
 
 def _load(row: dict[str, Any]) -> Recording:

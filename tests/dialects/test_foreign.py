@@ -41,3 +41,12 @@ def test_a_part_says_where_its_fields_stood() -> None:
     loss = Loss(strict=True)
     assert own_part(VENDOR, CHAT, "gemini", loss, "messages[3].content[1]") is NOTHING
     assert list(loss.names) == [f"messages[3].content[1].{name}" for name in VENDOR]
+
+
+def test_what_the_question_needs_is_refused() -> None:
+    """A cached prompt that is left out makes another question of it: nobody wants that answer, strict or not."""
+    chat = Chat("gemini", "m", (), vendor={"cachedContent": "x"}, needed=frozenset({"cachedContent"}))
+    with pytest.raises(GatewayError) as raised:
+        own_fields(chat, "anthropic", Loss(strict=False))
+    assert raised.value.param == "cachedContent"
+    assert own_fields(chat, "gemini", Loss(strict=True)) is chat.vendor

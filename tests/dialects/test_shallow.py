@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trunkline.canon.errors import GatewayError, Kind
-from trunkline.dialects.shallow import encode, fields
+from trunkline.dialects.shallow import bad, encode, fields, flag_of, model_of
 
 REFUSED = [
     (b"", "not valid JSON"),
@@ -96,6 +96,32 @@ def test_a_key_that_stands_twice_is_there_once_with_its_last_value(body: bytes) 
 def test_a_million_keys_are_only_slow() -> None:
     """A body of many keys is bounded by its size alone."""
     assert len(fields(b"{" + b",".join(b'"%d":1' % at for at in range(100_000)) + b"}")) == 100_000
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        (b"{}", "is required"),
+        (b'{"model":7}', "must be a string"),
+        (b'{"model":""}', "must have 1 to 256 characters"),
+        (b'{"model":"%b"}' % (b"m" * 257), "must have 1 to 256 characters"),
+        (b'{"model":"m\\r\\nx: 1"}', "must not contain control characters"),
+    ],
+)
+def test_a_model_that_cannot_be_one_is_refused(body: bytes, problem: str) -> None:
+    """It will stand in logs, metrics and perhaps a URL: one with control characters would forge a line."""
+    with pytest.raises(GatewayError, match=problem) as raised:
+        model_of(fields(body))
+    assert (raised.value.kind, raised.value.param) == (Kind.BAD_REQUEST, "model")
+
+
+def test_a_flag_is_true_false_or_not_said() -> None:
+    """What not saying it means is each dialect's own affair."""
+    found = fields(b'{"a":true,"b":false,"c":null,"d":1}')
+    assert [flag_of(found, name, name) for name in "abcx"] == [True, False, None, None]
+    with pytest.raises(GatewayError) as raised:
+        flag_of(found, "d", "options.d")
+    assert str(raised.value) == str(bad("options.d", "must be a boolean"))
 
 
 JSON = st.recursive(

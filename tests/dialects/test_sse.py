@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trunkline.canon.errors import GatewayError, Kind
+from trunkline.canon.errors import Kind
 from trunkline.dialects.sse import EventCutter, SseEvent, SseReader, lone_data, parse
 
 CASES = [
@@ -116,16 +116,34 @@ def test_a_loosened_cutter_still_finds_the_end() -> None:
         assert pieces[1] == b"data: b\n\n"
 
 
-@pytest.mark.parametrize("size", [1, 7, 100])
-def test_an_event_over_the_limit_is_a_typed_error(size: int) -> None:
-    """A provider that never ends a line must not fill the memory."""
-    body = b"data: " + b"x" * 60 + b"\n\n"
+@pytest.mark.parametrize("size", [1, 7, 50, 1000])
+@pytest.mark.parametrize("end", [b"\n\n", b"", b"\n\ndata: c\n\n"])
+def test_an_event_over_the_limit_is_the_end_of_all(size: int, end: bytes) -> None:
+    """A provider that never ends a line must not fill the memory, and where it is cut must make no difference."""
+    body = b"data: a\n\n: ping\n\ndata: b\n\ndata: " + b"x" * 60 + end
     reader = SseReader(limit=50)
-    pieces = [body[at : at + size] for at in range(0, len(body), size)]
-    with pytest.raises(GatewayError, match="more than 50 bytes") as caught:
-        list(map(reader.feed, pieces))
-    assert caught.value.kind is Kind.UPSTREAM_PROTOCOL
-    assert SseReader(limit=68).feed(body) == [SseEvent("", b"x" * 60)]
+    told = [event.data for at in range(0, len(body), size) for event in reader.feed(body[at : at + size])]
+    assert reader.close() == reader.feed(b"data: d\n\n") == []
+    assert told == [b"a", b"b"]
+    assert reader.overlong is not None
+    assert (reader.overlong.kind, "more than 50 bytes" in reader.overlong.message) == (Kind.UPSTREAM_PROTOCOL, True)
+
+
+def test_an_event_at_the_limit_is_read() -> None:
+    """Line ends count."""
+    reader = SseReader(limit=68)
+    assert reader.feed(b"data: " + b"x" * 60 + b"\n\n") == [SseEvent("", b"x" * 60)]
+    assert reader.overlong is None
+
+
+@given(STREAMS, st.lists(st.integers(0, 200), max_size=8))
+def test_any_slicing_ends_at_the_same_event(body: bytes, cuts: list[int]) -> None:
+    """What came before the event that was too long was said, and counts."""
+    whole, sliced = SseReader(limit=12), SseReader(limit=12)
+    told = [event for piece in slices(body, cuts) for event in sliced.feed(piece)]
+    assert told == whole.feed(body)
+    assert (sliced.overlong is None) == (whole.overlong is None)
+    assert sliced.close() == whole.close()
 
 
 @given(STREAMS)

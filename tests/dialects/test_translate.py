@@ -17,6 +17,7 @@ from trunkline.canon.usage import NO_USAGE, Usage
 from trunkline.dialects.dialect import Ask, Frame
 from trunkline.dialects.ollama.reader import OllamaReader
 from trunkline.dialects.ollama.writer import OllamaWriter
+from trunkline.dialects.table import DIALECTS
 from trunkline.dialects.translate import Translation, has_state, renamed
 
 FRAME = Frame(Ask({}, "alias", stream=True, include_usage=True), "req", 1_700_000_000)
@@ -38,6 +39,9 @@ class Given:
         """The rest."""
         told, self._left = self._left, []
         return told
+
+    def count(self) -> None:
+        """All is told in events."""
 
 
 class Names:
@@ -91,6 +95,30 @@ def test_what_goes_through_is_told() -> None:
     assert translation.close() == b"End "
     assert told(translation) == (True, True, True, "end_turn", USAGE)
     assert (translation.error, translation.unread, translation.kept()) == (None, 0, None)
+
+
+def event(told: dict[str, Any]) -> bytes:
+    """An event of a stream."""
+    return f"data: {json.dumps(told)}\r\n\r\n".encode()
+
+
+GOOGLE = {"candidates": [{"content": {"parts": [{"text": "a"}]}}]}
+OPENAI = {"choices": [{"delta": {"content": "a"}}]}
+BROKEN = {
+    "openai_chat": event(OPENAI | {"usage": {"prompt_tokens": 3, "completion_tokens": 4}}),
+    "anthropic": event({"type": "message_start", "message": {"usage": {"input_tokens": 3, "output_tokens": 4}}}),
+    "gemini": event(GOOGLE) + event(GOOGLE | {"usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 4}}),
+    "ollama": b'{"message": {"content": "a"}, "done": true, "prompt_eval_count": 3, "eval_count": 4}\n',
+}
+
+
+@pytest.mark.parametrize("provider", BROKEN)
+def test_what_a_broken_stream_told_is_charged(provider: str) -> None:
+    """No end comes, nor a close: what was spent until then is known all the same."""
+    translation = Translation(provider, DIALECTS[provider].reader("s"), OllamaWriter(FRAME), NOTHING)
+    translation.feed(BROKEN[provider])
+    assert (translation.usage.input, translation.usage.output) == (3, 4)
+    assert "3" in translation.raw_usage
 
 
 def test_an_error_that_comes_first_is_not_shown() -> None:

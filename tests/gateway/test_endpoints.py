@@ -89,6 +89,12 @@ def test_a_model_of_gemini_by_id() -> None:
     assert (found.job, found.named.model, found.dialect.name) == ("model", "m:generateContent", "gemini")
 
 
+@pytest.mark.parametrize("action", ["embedContent", "foo"])
+def test_an_action_that_is_not_served_is_nothing(action: str) -> None:
+    """A 405 that says GET would send its caller looking in the wrong place."""
+    assert _find(f"/v1beta/models/m:{action}", "POST") is None
+
+
 def test_only_gemini_takes_a_key_in_the_query() -> None:
     """A key in a URL ends up in logs of proxies: only the API whose clients send it there may."""
     assert {path for path, endpoint in DATA.items() if endpoint.query_key} == {"/v1beta/models"}

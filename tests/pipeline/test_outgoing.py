@@ -11,7 +11,7 @@ from harness.gateway import PROVIDER_KEY
 from pipeline.by_hand import by_hand
 from pipeline.inside import Inside
 from trunkline.canon.errors import GatewayError, Kind, Upstream
-from trunkline.pipeline.outgoing import retry_after, scrub, scrub_json, unescaped
+from trunkline.pipeline.outgoing import head, retry_after, scrub, scrub_json, unescaped
 
 SECRET = PROVIDER_KEY.encode()
 
@@ -87,3 +87,21 @@ def test_escapes_hide_no_credential(inside: Inside, how: str) -> None:
 def test_unescaped(text: bytes, read: bytes) -> None:
     """Only what could spell a credential: slashes and ASCII."""
     assert unescaped(text) == read
+
+
+@pytest.mark.parametrize(
+    ("dropped", "line"),
+    [
+        ((), b""),
+        (("seed",), b"x-trunkline-dropped: seed\r\n"),
+        (("seed", "a\r\nb: c", "é"), b"x-trunkline-dropped: seed, a??b: c, ?\r\n"),
+        (("a" * 1000, "b" * 100, "c"), b"x-trunkline-dropped: " + b"a" * 1000 + b", and 2 more\r\n"),
+        (("a" * 2000,), b"x-trunkline-dropped: , and 1 more\r\n"),
+    ],
+)
+def test_losses_in_a_header(inside: Inside, dropped: tuple[str, ...], line: bytes) -> None:
+    """Names of fields are a client's own words: none may end the line, and a long history must not make a head too long."""
+    exchange, _ = by_hand(inside)
+    exchange.target = inside.parts.live.snapshot.routes["m"].targets[0]
+    exchange.dropped = dropped
+    assert head(exchange).endswith(b"x-trunkline-attempts: 1\r\n" + line)

@@ -11,6 +11,8 @@ from harness.gateway import PROVIDER_KEY
 from harness.script import END, STREAM_HEADERS, chunk, head, whole
 from harness.upstream import Upstream
 from pipeline.inside import Inside
+from trunkline.canon.chat import Seal
+from trunkline.dialects.state import wrap
 from trunkline.dialects.table import DIALECTS
 
 MESSAGE = {
@@ -182,7 +184,8 @@ def test_the_memory_is_the_tenants_own(inside: Inside, upstream: Upstream) -> No
         {"role": "assistant", "content": None, "tool_calls": [call]},
         {"role": "tool", "tool_call_id": "toolu_1", "content": "rain"},
     ]
-    first, second = (principal.digest.hex() for principal in inside.parts.live.snapshot.principals)
+    digests = [principal.digest.hex() for principal in inside.parts.live.snapshot.principals]
+    first, second = (f"{digest} anthropic/claude-sonnet-4-5" for digest in digests)
     openai = DIALECTS["openai_chat"]
     ask = openai.read_request(json.dumps({"model": "anthropic", "messages": turns}).encode())
     read = openai.read_chat(ask)
@@ -221,3 +224,97 @@ def test_the_echo_answers_every_dialect(inside: Inside) -> None:
     assert json.loads(gemini.body)["candidates"][0]["content"]["parts"][0]["text"] == "hello"
     ollama = inside.ask("/api/chat", {"model": "echo/echo", "messages": messages, "stream": False})
     assert json.loads(ollama.body)["message"]["content"] == "hello"
+
+
+@pytest.mark.parametrize("provider", ["m", "anthropic", "gemini"])
+def test_state_of_another_family_stays_behind(inside: Inside, upstream: Upstream, provider: str) -> None:
+    """A conversation that moves to a model of the client's own dialect: a foreign signature there is an error, or an unknown
+    field, whatever the slot; the words all arrive, and the answer passes as bytes.
+    """
+    sealed = wrap(Seal("elsewhere", "c2lnbmVk"))
+    asked: dict[str, tuple[str, dict[str, Any], str, dict[str, Any]]] = {
+        "m": (
+            "/v1/chat/completions",
+            {"model": "m", "messages": [
+                {"role": "user", "content": "hello"},
+                {"role": "assistant", "content": "Hi.", "reasoning_content": "hm",
+                 "reasoning_details": [{"type": "reasoning.text", "text": "hm", "signature": sealed, "format": "elsewhere"}]},
+                {"role": "user", "content": "more"},
+            ]},
+            "messages",
+            {"id": "c", "object": "chat.completion", "created": 1, "model": "tiny", "x_own": [1],
+             "choices": [{"index": 0, "message": {"role": "assistant", "content": "ok"}, "finish_reason": "stop"}]},
+        ),
+        "anthropic": (
+            "/v1/messages",
+            {"model": "anthropic", "max_tokens": 9, "messages": [
+                {"role": "user", "content": "hello"},
+                {"role": "assistant", "content": [
+                    {"type": "thinking", "thinking": "hm", "signature": sealed}, {"type": "text", "text": "Hi."}]},
+                {"role": "user", "content": "more"},
+            ]},
+            "messages",
+            MESSAGE | {"x_own": [1]},
+        ),
+        "gemini": (
+            "/v1beta/models/gemini:generateContent",
+            {"contents": [
+                {"role": "user", "parts": [{"text": "hello"}]},
+                {"role": "model", "parts": [{"text": "Hi.", "thoughtSignature": sealed}]},
+                {"role": "user", "parts": [{"text": "more"}]},
+            ]},
+            "contents",
+            {"candidates": [{"content": {"parts": [{"text": "ok"}], "role": "model"}, "finishReason": "STOP"}], "xOwn": [1]},
+        ),
+    }  # fmt: skip
+    path, body, history, answer = asked[provider]
+    told = json.dumps(answer).encode()
+    upstream.then([whole(200, told)])
+    reply = inside.ask(path, body)
+    assert (reply.status, reply.body) == (200, told)
+    sent = upstream.requests[0]
+    assert b"dGwx" not in sent.body
+    assert b"hm" not in sent.body
+    assert len(sent.fields[history]) == 3
+    assert all(word in sent.body for word in (b"hello", b"Hi.", b"more"))
+    assert len([name for name, _ in sent.headers if name == "anthropic-version"]) == (provider == "anthropic")
+    assert "reasoning" in str(reply.header("x-trunkline-dropped"))
+
+
+def test_an_answer_that_failed_is_paid_for_all_the_same(inside: Inside, upstream: Upstream) -> None:
+    """The client gets an error, because there is nothing to read; the provider charged for its tokens."""
+    usage = {"promptTokenCount": 7, "candidatesTokenCount": 5, "totalTokenCount": 12}
+    answer = {"candidates": [{"finishReason": "MALFORMED_FUNCTION_CALL", "index": 0}], "usageMetadata": usage}
+    upstream.then([whole(200, json.dumps(answer).encode())])
+    reply = _ask(inside, "gemini")
+    assert reply.status == 502
+    assert "MALFORMED_FUNCTION_CALL" in reply.error["message"]
+    record = inside.last()
+    assert (record.outcome, record.usage.basis, record.usage.input, record.usage.output) == ("upstream_error", "reported", 7, 5)
+
+
+def test_ids_that_we_made_are_not_shown_to_their_provider(inside: Inside, upstream: Upstream) -> None:
+    """A Gemini client that called another model's tool: Gemini 3 refuses the turn without a signature, or Google's word for
+    none.
+    """
+    contents = [
+        {"role": "user", "parts": [{"text": "hello"}]},
+        {"role": "model", "parts": [{"functionCall": {"id": "tlc_x_0", "name": "weather", "args": {}}}]},
+        {"role": "user", "parts": [{"functionResponse": {"id": "tlc_x_0", "name": "weather", "response": {"output": "rain"}}}]},
+    ]
+    answer = {"candidates": [{"content": {"parts": [{"text": "ok"}], "role": "model"}, "finishReason": "STOP"}]}
+    upstream.then([whole(200, json.dumps(answer).encode())])
+    inside.ask("/v1beta/models/gemini/gemini-3-pro:generateContent", {"contents": contents})
+    sent = upstream.requests[0]
+    assert b"tlc_" not in sent.body
+    assert sent.fields["contents"][1]["parts"][0]["thoughtSignature"] == "skip_thought_signature_validator"
+
+
+def test_opt_ins_are_no_silent_loss(inside: Inside, upstream: Upstream) -> None:
+    """Claude Code asks for betas of Anthropic's: another provider cannot be told, and the answer says so."""
+    answer = {"model": "tiny", "created_at": "2026-01-01T00:00:00Z", "message": {"role": "assistant", "content": "Hi."}}
+    upstream.then([whole(200, json.dumps(answer | {"done": True, "done_reason": "stop"}).encode())])
+    asked = {"model": "ollama", "max_tokens": 9, "messages": [{"role": "user", "content": "hello"}]}
+    reply = inside.ask("/v1/messages", asked, headers=[("anthropic-beta", "context-1m-2025-08-07")])
+    assert "anthropic-beta" in str(reply.header("x-trunkline-dropped"))
+    assert reply.header("request-id") == reply.header("x-request-id")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from trunkline.canon.wire import Origin
-from trunkline.providers.forward import forwarded
+from trunkline.providers.forward import forwarded, unused
 from trunkline.providers.provider import Provider
 
 VERSION = (b"anthropic-version", b"2023-06-01")
@@ -36,3 +36,11 @@ def _provider(*forward: tuple[bytes, bytes], betas: tuple[str, ...] = ("*",)) ->
 def test_what_goes_on(provider: Provider, headers: dict[bytes, bytes], lines: bytes, held: tuple[str, ...]) -> None:
     """An opt-in that a server does not know is an error there; one held back in silence would be a feature lost in silence."""
     assert forwarded(provider, headers) == (lines, held)
+
+
+@pytest.mark.parametrize(
+    ("headers", "names"), [({}, ()), ({b"anthropic-beta": b"a-1"}, ("anthropic-beta",)), ({b"anthropic-beta": b""}, ())]
+)
+def test_what_another_dialect_cannot_be_told(headers: dict[bytes, bytes], names: tuple[str, ...]) -> None:
+    """Opting into something and not getting it must not go unsaid."""
+    assert unused(headers) == names

@@ -139,7 +139,7 @@ OTHERS: dict[tuple[str, str], dict[str, Any]] = {
     ("deepseek", "deepseek-chat"): {"reasoning_field": "reasoning_content", "forced_tools": "not_thinking", "schema": False},
     ("deepseek", "deepseek-reasoner"): {"reasoning_field": "reasoning_content", "thinking_off": False},
     ("xai", "grok-3"): {"thinks": "", "refuses": set()},
-    ("xai", "grok-3-mini"): {"thinks": "effort", "efforts": ("low", "high")},
+    ("xai", "grok-3-mini"): {"thinks": "effort", "efforts": ("low", "medium", "high")},
     ("xai", "grok-4"): {"thinks": "", "context": 256_000},
     ("xai", "grok-4-1-fast-reasoning"): {"thinks": "", "refuses": NO_XAI},
     ("xai", "grok-4-1-fast-non-reasoning"): {"thinks": "", "refuses": {"logit_bias"}, "context": 2_000_000},

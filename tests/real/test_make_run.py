@@ -22,6 +22,7 @@ import pytest
 
 from harness.client import request
 from harness.gateway import Gateway, python_path
+from harness.script import whole
 from harness.upstream import Upstream
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
@@ -180,16 +181,19 @@ def test_the_readmes_python_works(bare: Bare) -> None:
 def test_providers_in_the_environment_are_offered(tmp_path: Path) -> None:
     """Who has accounts needs no file: the keys that are set, and a local Ollama that runs, are enough."""
     env = {"OPENAI_API_KEY": "sk-canary-openai-0123456789", "GROQ_API_KEY": "gsk-canary-groq-0123456789", "MISTRAL_API_KEY": ""}
+    said = {"role": "assistant", "content": "Hi."}
+    answer = {"model": "llama3.2", "created_at": "2026-01-01T00:00:00Z", "message": said, "done": True, "done_reason": "stop"}
     with Upstream() as ollama, Bare(tmp_path, **env, OLLAMA_HOST=f"127.0.0.1:{ollama.port}") as bare:
         assert "Providers: echo, groq, ollama, openai\n" in bare.banner()
+        ollama.script(lambda _: [whole(200, json.dumps(answer).encode())])
         with bare.client(bare.key()) as client:
-            answer = client.chat.completions.create(model="ollama/llama3.2", messages=HELLO)
-            assert answer.model == "llama3.2"
+            told = client.chat.completions.create(model="ollama/llama3.2", messages=HELLO)
+            assert (told.model, told.choices[0].message.content) == ("llama3.2", "Hi.")
             with pytest.raises(openai.NotFoundError):
                 client.chat.completions.create(model="mistral/small", messages=HELLO)
-        assert [seen.target for seen in ollama.requests] == ["/v1/chat/completions"]
-        told = [*bare.stdout, *bare.stderr]
-        assert not [line for line in told for name in ("OPENAI", "GROQ") if env[f"{name}_API_KEY"].encode() in line]
+        assert [seen.target for seen in ollama.requests] == ["/api/chat"]
+        shown = [*bare.stdout, *bare.stderr]
+        assert not [line for line in shown for name in ("OPENAI", "GROQ") if env[f"{name}_API_KEY"].encode() in line]
 
 
 def test_keys_take_effect_at_once(bare: Bare) -> None:

@@ -22,6 +22,8 @@ Cache = Literal["", "5m", "1h"]
 """A prompt-cache mark: the prompt up to and with this is worth keeping so long; empty for no mark. A mark without a time
 is `5m`."""
 Role = Literal["system", "developer", "user", "assistant", "tool"]
+INSTRUCTS: frozenset[Role] = frozenset({"system", "developer"})
+"""The roles of those who instruct the model, and do not speak with it."""
 Medium = Literal["image", "document", "audio", "video"]
 FinishReason = Literal["", "stop", "stop_sequence", "length", "tool_calls", "content_filter", "pause", "error"]
 """Why an answer ended. `pause`: the provider wants its answer sent back to go on. `error`: it could not finish (a malformed
@@ -220,6 +222,8 @@ class Chat(msgspec.Struct, frozen=True):
     cache: Cache = ""
     """A mark for the whole prompt."""
     vendor: Json = NOTHING
+    needed: frozenset[str] = frozenset()
+    """Names in `vendor` without which it would be another question (a cached prompt): they are refused where they cannot go."""
     hints: frozenset[str] = frozenset()
     """Names in `vendor` that the answer does not depend on (`store`, `service_tier`): leaving them out harms nobody."""
 

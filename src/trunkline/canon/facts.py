@@ -16,7 +16,7 @@ the model decides, steered by an effort (Claude from 4.6). `level`: by name (Gem
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """Facts of one model at one provider. Parameters are called by canon's names (`sampling.temperature`: `temperature`)."""
+    """Facts of one model at one provider. Parameters are spelled as OpenAI does: `temperature`, `n`, `response_format`."""
 
     context: int | None = None
     """Tokens of prompt and answer together."""
@@ -44,6 +44,9 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     tools: bool = True
     schema: bool = True
     """Takes a JSON Schema for its output."""
+    binds_thinking: bool = False
+    """A signature holds for its conversation's very prefix (Claude Opus 5.5, Fable 5.1): the model is told to drop a thinking
+    block whose prefix changed, which would else be an error for good."""
     signatures: bool = False
     """A tool call in history without its seal is an error (Gemini 3)."""
     reasoning_field: str = ""

@@ -9,7 +9,9 @@ from trunkline.canon.errors import GatewayError, Kind
 
 
 class Loss:
-    """The losses of one request. Names are those of the caller's own fields where there is one, such as `logit_bias`."""
+    """The losses of one request. A parameter is spelled as OpenAI does, whatever the caller's dialect (`logit_bias`, `n`);
+    content is called by its place in canon (`messages[2].content[0]`), and what only the caller's dialect has as it is there.
+    """
 
     __slots__ = ("_strict", "names")
 
@@ -25,7 +27,7 @@ class Loss:
         `why` completes "The field 'x' cannot be sent to this model: ...".
         """
         if self._strict:
-            raise _refused(name, why)
+            raise self.refuse(name, why)
         self.names[name] = None
 
     def note(self, name: str) -> None:
@@ -34,11 +36,10 @@ class Loss:
 
     def refuse(self, name: str, why: str = "") -> GatewayError:
         """The error for what must not be left out, strict or not: the model would answer another question. Raise it."""
-        return _refused(name, why)
-
-
-def _refused(name: str, why: str) -> GatewayError:
-    reason = f": {why}" if why else ""
-    return GatewayError(
-        Kind.BAD_REQUEST, f"The field '{name}' cannot be sent to this model{reason}.", code="unsupported_parameter", param=name
-    )
+        reason = f": {why}" if why else ""
+        return GatewayError(
+            Kind.BAD_REQUEST,
+            f"The field '{name}' cannot be sent to this model{reason}.",
+            code="unsupported_parameter",
+            param=name,
+        )

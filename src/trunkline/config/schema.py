@@ -213,6 +213,9 @@ class FactsSpec(Section):
     media_urls: bool = Field(default=True, description="Its provider fetches URLs itself.")
     tools: bool = Field(default=True, description="Takes tools.")
     output_schema: bool = Field(default=True, alias="schema", description="Takes a JSON Schema for its output.")
+    binds_thinking: bool = Field(
+        default=False, description="A signature holds for its conversation's very prefix (Claude Opus 5.5)."
+    )
     signatures: bool = Field(default=False, description="A tool call without its signature is an error (Gemini 3).")
     reasoning_field: Literal["none", "reasoning_content", "reasoning", "reasoning_details", "content"] = Field(
         default="none", description="What thinking is called in a message sent back, in OpenAI's form."

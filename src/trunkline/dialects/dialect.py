@@ -16,7 +16,7 @@ from trunkline.canon.chat import NOTHING, Chat, Reply
 from trunkline.canon.errors import GatewayError
 from trunkline.canon.facts import Facts
 from trunkline.canon.loss import Loss
-from trunkline.canon.stream import Event
+from trunkline.canon.stream import Count, Event
 from trunkline.canon.usage import Usage
 
 
@@ -93,9 +93,6 @@ class Tap(Protocol):
     Forwards complete events only, so that a broken stream can end cleanly.
     """
 
-    usage: Usage
-    """As reported so far; `basis` is `none` until the provider reports."""
-    raw_usage: str
     finish: str
     opened: bool
     """A first event with data was seen, and it was no error. Comments and pings do not open a stream."""
@@ -107,6 +104,16 @@ class Tap(Protocol):
     """The provider reported an error inside the stream."""
     unread: int
     """Events that could not be read and were passed on as they were."""
+
+    @property
+    def usage(self) -> Usage:
+        """As reported so far; `basis` is `none` until the provider reports."""
+        ...
+
+    @property
+    def raw_usage(self) -> str:
+        """The provider's own JSON text of it."""
+        ...
 
     def feed(self, data: bytes) -> bytes:
         """Take the next bytes; return those that may go to the client now (often `data` itself, unchanged)."""
@@ -139,6 +146,12 @@ class Reader(Protocol):
         """The provider ended cleanly: the rest. An answer that was complete ends in `End`; one cut short does not."""
         ...
 
+    def count(self) -> Count | None:
+        """Usage that came after the last `Count`, for a stream that breaks: a provider that tells it with every piece of text
+        would make as many events for numbers that only the end needs.
+        """
+        ...
+
 
 class Writer(Protocol):
     """Writes one streamed answer for a client. Each call returns whole events of the dialect, or nothing."""
@@ -160,6 +173,9 @@ class Dialect(Protocol):
     own_urls: bool
     """URLs in its requests may name what the provider itself keeps: to one of the same dialect they always go as they are."""
 
+    id_header: bytes
+    """The header of an answer in which its clients look for the request's id."""
+
     def stream_type(self, ask: Ask) -> bytes:
         """The `content-type` of a streamed answer to a client."""
         ...
@@ -175,10 +191,7 @@ class Dialect(Protocol):
         ...
 
     def write_request(self, ask: Ask, model: str, *, ask_usage: bool) -> Outgoing:
-        """The request for the provider: `model` replaced, stream usage asked for if `ask_usage`, the rest byte for byte.
-
-        Thinking state that another family's model made (a slot that begins with `state.SEALED`) is left out.
-        """
+        """The request for the provider: `model` replaced, stream usage asked for if `ask_usage`, the rest byte for byte."""
         ...
 
     def read_reply(self, body: bytes) -> Whole:

@@ -11,6 +11,8 @@ def own_fields(chat: Chat, dialect: str, loss: Loss) -> Json:
     if chat.dialect == dialect:
         return chat.vendor
     for name in chat.vendor:
+        if name in chat.needed:
+            raise loss.refuse(name, f"the provider's API ({dialect}) has no place for it, and the answer depends on it")
         if name in chat.hints:
             loss.note(name)
         else:

@@ -11,19 +11,20 @@ from collections.abc import Iterable
 
 from trunkline.canon.chat import Message, ToolCall
 
-_MADE = "tlc_"
+MADE = "tlc_"
+"""How an id begins that the gateway made."""
 _TAIL = 8
 """Hexadecimal digits of a name's hash that keep two names apart which would become one."""
 
 
 def made_id(seed: str, number: int) -> str:
     """An id for the tool call `number` of an answer, where its provider gives none. `seed` is unique to the answer."""
-    return f"{_MADE}{seed}_{number}"
+    return f"{MADE}{seed}_{number}"
 
 
 def is_made(call_id: str) -> bool:
     """The id is ours: the provider that made the call does not know it."""
-    return call_id.startswith(_MADE)
+    return call_id.startswith(MADE)
 
 
 def fit(name: str, bad: re.Pattern[str], longest: int) -> str:

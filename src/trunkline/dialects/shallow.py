@@ -1,6 +1,6 @@
 """JSON objects decoded one level deep: what must be seen is seen, the rest stays the bytes it was.
 
-What a field means belongs in the dialects.
+What a field means belongs in the dialects, but for the few that most of them spell alike.
 """
 
 from __future__ import annotations
@@ -14,6 +14,10 @@ from trunkline.canon.errors import GatewayError, Kind
 _decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 #: Encodes such an object again: keys written anew, values byte for byte, order kept, nothing between them.
 encode = msgspec.json.Encoder().encode
+_MODEL_LENGTH = 256
+_NULL = msgspec.Raw(b"null")
+_text = msgspec.json.Decoder(str).decode
+_flag = msgspec.json.Decoder(bool | None).decode
 _LONE_SURROGATE = re.compile(rb"\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]")
 
 
@@ -40,3 +44,36 @@ def fields(body: bytes) -> dict[str, msgspec.Raw]:
     else:
         return found
     raise GatewayError(Kind.BAD_REQUEST, f"The request body {reason}.", code="invalid_json")
+
+
+def bad(path: str, problem: str, code: str = "invalid_value") -> GatewayError:
+    """The error for a field of a client's that is wrong. `problem` completes "The field 'x' ...". Raise it."""
+    return GatewayError(Kind.BAD_REQUEST, f"The field '{path}' {problem}.", code=code, param=path)
+
+
+def model_of(found: dict[str, msgspec.Raw]) -> str:
+    """The `model` of a request. Raises `GatewayError(BAD_REQUEST)` where there is none that can be one."""
+    if "model" not in found:
+        raise bad("model", "is required", code="missing_required_parameter")
+    try:
+        return checked_model(_text(found["model"]))
+    except msgspec.ValidationError:
+        raise bad("model", "must be a string") from None
+
+
+def checked_model(name: str) -> str:
+    """The name of a model, where it can be one. Raises `GatewayError(BAD_REQUEST)`."""
+    if not 0 < len(name) <= _MODEL_LENGTH:
+        raise bad("model", f"must have 1 to {_MODEL_LENGTH} characters")
+    if not name.isprintable():  # it will stand in logs, metrics and perhaps a URL
+        raise bad("model", "must not contain control characters")
+    return name
+
+
+def flag_of(found: dict[str, msgspec.Raw], name: str, path: str) -> bool | None:
+    """A boolean; None where it is absent or null. Raises `GatewayError(BAD_REQUEST)` that names `path`."""
+    try:
+        flag: bool | None = _flag(found.get(name, _NULL))
+    except msgspec.ValidationError:
+        raise bad(path, "must be a boolean") from None
+    return flag

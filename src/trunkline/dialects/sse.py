@@ -8,6 +8,7 @@ dialects.
 from __future__ import annotations
 
 import re
+from itertools import takewhile
 
 import msgspec
 
@@ -103,19 +104,27 @@ def parse(raw: bytes) -> SseEvent | None:
 class SseReader:
     """Reads a stream of bytes into events, for readers that translate."""
 
-    __slots__ = ("_cut", "_limit")
+    __slots__ = ("_cut", "_limit", "overlong")
 
     def __init__(self, limit: int = 1024 * 1024) -> None:
         """`limit`: bytes of one event, its lines and line ends together."""
         self._cut = EventCutter()
         self._limit = limit
+        self.overlong: GatewayError | None = None
+        """An event was over the limit: those before it have been returned, and none will be after it."""
 
     def feed(self, data: bytes) -> list[SseEvent]:
-        """Take the next bytes; return the events that are now whole. Raises `GatewayError` where one is over the limit."""
+        """Take the next bytes; return the events that are now whole. `overlong` tells whether they are the last."""
+        if self.overlong is not None:
+            return []
         raws = self._cut.feed(data)
-        if len(self._cut.held) > self._limit or any(len(raw) > self._limit for raw in raws):
-            raise GatewayError(Kind.UPSTREAM_PROTOCOL, f"The provider sent an event of more than {self._limit} bytes.")
-        return [event for event in map(parse, raws) if event is not None]
+        fitting = list(takewhile(lambda raw: len(raw) <= self._limit, raws))
+        if len(fitting) < len(raws) or len(self._cut.held) > self._limit:
+            self._cut.release()
+            self.overlong = GatewayError(
+                Kind.UPSTREAM_PROTOCOL, f"The provider sent an event of more than {self._limit} bytes."
+            )
+        return [event for event in map(parse, fitting) if event is not None]
 
     def close(self) -> list[SseEvent]:
         """The stream ended: the last event, where its blank line is missing (some servers leave it out)."""

@@ -17,6 +17,9 @@ from trunkline.canon.chat import Seal
 
 SEALED = "dGwx"
 """How every wrapped seal begins."""
+UNSIGNED = "skip_thought_signature_validator"
+"""What Google documents in place of a thought signature that is not there (ai.google.dev, "Thought signatures"); Gemini CLI
+puts it beside every call that came without one."""
 _MAGIC = b"tl1"
 
 Place = Literal["own", "next", "last", "empty"]
@@ -63,8 +66,8 @@ def slot(seal: Seal | None, dialect: str) -> str:
 
 
 def seal_of(text: str, dialect: str) -> Seal | None:
-    """The seal that a slot of `dialect` holds; None where it is empty."""
-    if not text:
+    """The seal that a slot of `dialect` holds; None where it is empty, or holds Google's word for no seal."""
+    if not text or text == UNSIGNED:
         return None
     found = unwrap(text)
     return found[0] if found is not None else Seal(dialect, text)

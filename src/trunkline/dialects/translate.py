@@ -23,6 +23,7 @@ class Translation:
 
     __slots__ = (
         "_choices",
+        "_count",
         "_finished",
         "_fold",
         "_names",
@@ -36,9 +37,7 @@ class Translation:
         "error",
         "finish",
         "opened",
-        "raw_usage",
         "unread",
-        "usage",
     )
 
     def __init__(self, dialect: str, reader: Reader, writer: Writer, names: Mapping[str, str]) -> None:
@@ -52,14 +51,23 @@ class Translation:
         self._stateful = False
         self._choices: set[int] = set()
         self._finished: set[int] = set()
-        self.usage: Usage = NO_USAGE
-        self.raw_usage = ""
+        self._count = Count(NO_USAGE)
         self.finish = ""
         self.opened = False
         self.complete = False
         self.ended = False
         self.error: GatewayError | None = None
         self.unread = 0
+
+    @property
+    def usage(self) -> Usage:
+        """As reported so far."""
+        return (self._reader.count() or self._count).usage
+
+    @property
+    def raw_usage(self) -> str:
+        """The provider's own JSON of it."""
+        return (self._reader.count() or self._count).raw
 
     def feed(self, data: bytes) -> bytes:
         """The client's bytes for the provider's."""
@@ -87,7 +95,11 @@ class Translation:
         if self._names:
             events = [_renamed(event, self._names) for event in events]
         for event in events:
-            self._see(event)
+            if isinstance(event, Delta):  # nearly every one
+                self._size += len(event.text)
+                self._tokens += 1
+            else:
+                self._see(event)
         if self._fold is not None:
             self._fold.add(events)
             if self._size > _KEPT:
@@ -99,9 +111,6 @@ class Translation:
 
     def _see(self, event: Event) -> None:
         match event:
-            case Delta():
-                self._size += len(event.text)
-                self._tokens += 1
             case Open():
                 self._choices.add(event.choice)
                 self.complete = self.complete and event.choice in self._finished
@@ -109,7 +118,7 @@ class Translation:
             case Close():
                 self._stateful = self._stateful or event.seal is not None
             case Count():
-                self.usage, self.raw_usage = event.usage, event.raw
+                self._count = event
             case Finished():
                 self.finish = event.native or event.reason
                 self._finished.add(event.choice)

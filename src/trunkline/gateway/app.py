@@ -16,7 +16,7 @@ from trunkline.gateway.catalogue import tell
 from trunkline.gateway.cors import Cors
 from trunkline.gateway.endpoints import Endpoint, Job, dialect_at, find
 from trunkline.pipeline.exchange import Door, Exchange, Parts
-from trunkline.pipeline.outgoing import retry_after
+from trunkline.pipeline.outgoing import id_lines, retry_after
 from trunkline.pipeline.run import run
 from trunkline.policy.failures import Failures
 from trunkline.policy.keys import Principal, invalid
@@ -108,9 +108,9 @@ class Gateway:
         """Answer what needs no exchange, with `body` or an error, and log it. Probes of health are not logged."""
         endpoint = _endpoint(request)
         parts, request_id, status = self.parts, self.parts.new_id(), 200
-        headers = b"%bx-request-id: %b\r\n%b" % (_JSON, request_id.encode("ascii"), self._cors.headers(request))
+        dialect = endpoint.dialect if endpoint is not None else dialect_at(request.path)
+        headers = _JSON + id_lines(request_id, dialect) + self._cors.headers(request)
         if error is not None:
-            dialect = endpoint.dialect if endpoint is not None else dialect_at(request.path)
             status, body = error.status, dialect.write_error(error)
             headers += _TOLD.get(error.kind, b"") + retry_after(error)
             if error.kind is Kind.METHOD_NOT_ALLOWED and endpoint is not None:
@@ -157,7 +157,9 @@ class Gateway:
         if query is not None or headers.keys() & {b"authorization", b"x-api-key", b"x-goog-api-key"}:
             raise invalid()
         raise GatewayError(
-            Kind.UNAUTHENTICATED, "No API key. Send it as 'Authorization: Bearer tl-…' or as x-api-key.", code="missing_api_key"
+            Kind.UNAUTHENTICATED,
+            "No API key. Send it as 'Authorization: Bearer tl-…', x-api-key or x-goog-api-key.",
+            code="missing_api_key",
         )
 
 

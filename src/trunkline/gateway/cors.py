@@ -9,7 +9,10 @@ from trunkline.edge.request import Request
 _PREFLIGHT = (
     b"access-control-allow-methods: GET, POST, OPTIONS\r\naccess-control-allow-headers: %b\r\naccess-control-max-age: 600\r\n"
 )
-_EXPOSED = b"access-control-expose-headers: x-request-id, x-trunkline-provider, x-trunkline-model, x-trunkline-cost-usd\r\n"
+_EXPOSED = (
+    b"access-control-expose-headers: x-request-id, retry-after, x-trunkline-provider, x-trunkline-model, x-trunkline-attempts,"
+    b" x-trunkline-dropped, x-trunkline-cost-usd, x-trunkline-count-basis\r\n"
+)
 
 
 class Cors:

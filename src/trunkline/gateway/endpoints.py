@@ -78,7 +78,9 @@ def find(method: str, path: str, query: bytes, headers: dict[bytes, bytes]) -> E
     endpoint = DATA.get(path)
     if endpoint is not None:
         return _of_caller(endpoint, headers) if path == "/v1/models" else endpoint
-    if method != "GET" and (action := _ACTION.fullmatch(path)) and action[2] in _ACTIONS:
+    if method != "GET" and (action := _ACTION.fullmatch(path)):
+        if action[2] not in _ACTIONS:
+            return None
         form, job = _ACTIONS[action[2]]
         if form == "array" and _SSE.search(query):
             form = "sse"

@@ -14,7 +14,7 @@ from trunkline.pipeline.echo import EchoAnswer
 from trunkline.pipeline.exchange import Exchange, Parts
 from trunkline.pipeline.outgoing import scrub
 from trunkline.pipeline.prepare import prepare
-from trunkline.providers.forward import forwarded
+from trunkline.providers.forward import forwarded, unused
 from trunkline.providers.provider import Target
 
 _MAX_ERROR = 1024 * 1024
@@ -56,7 +56,9 @@ async def attempt(exchange: Exchange, parts: Parts, target: Target) -> Incoming:
     """A 2xx answer of `target`. Raises `GatewayError` for anything else."""
     ask = cast("Ask", exchange.ask)
     passage = exchange.passage = await prepare(exchange, parts, ask, target)
-    lines, held = forwarded(target.provider, exchange.request.headers) if passage.shallow else (b"", ())
+    lines, held = (
+        forwarded(target.provider, exchange.request.headers) if passage.shallow else (b"", unused(exchange.request.headers))
+    )
     exchange.dropped = (*passage.dropped, *held)
     if target.provider.builtin:
         return EchoAnswer(

@@ -7,7 +7,6 @@ guess for them, and is only asked for where the provider itself cannot count. Wh
 from __future__ import annotations
 
 import asyncio
-import base64
 import gzip
 import re
 import threading
@@ -32,6 +31,7 @@ from trunkline.canon.chat import (
     ToolResult,
 )
 from trunkline.canon.errors import GatewayError, Kind
+from trunkline.dialects.plain import document
 from trunkline.pipeline.media import media_of
 
 if TYPE_CHECKING:
@@ -169,9 +169,7 @@ def _part_texts(part: Part) -> Iterator[str]:
             for inner in part.parts:
                 yield from _part_texts(inner)
         case Media():
-            yield part.name
-            if part.media_type.startswith("text/"):
-                yield _decoded(part.data)
+            yield document(part) if part.media_type.startswith("text/") else part.name
         case _:
             yield _json(part.value)
 
@@ -188,14 +186,6 @@ def _tool_texts(tool: Tool | Other) -> Iterator[str]:
 
 def _json(value: Json) -> str:
     return msgspec.json.encode(dict(value)).decode("utf-8")
-
-
-def _decoded(data: str) -> str:
-    """A document of plain text; what is not base64 is counted as it stands."""
-    try:
-        return base64.b64decode(data).decode("utf-8", "replace")
-    except ValueError:
-        return data
 
 
 def _overhead(chat: Chat) -> int:

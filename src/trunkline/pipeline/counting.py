@@ -13,6 +13,7 @@ from trunkline.dialects.table import DIALECTS
 from trunkline.pipeline.attempt import ask_provider, read_at_most
 from trunkline.pipeline.exchange import Exchange, Parts
 from trunkline.pipeline.outgoing import head
+from trunkline.pipeline.prepare import passes
 from trunkline.providers.forward import forwarded
 from trunkline.providers.provider import Target
 
@@ -43,7 +44,7 @@ async def _asked(exchange: Exchange, parts: Parts, target: Target) -> int | None
     client, ask = exchange.dialect, cast("Ask", exchange.ask)
     provider = DIALECTS[target.provider.dialect]
     lines = b""
-    if provider is client:
+    if provider is client and passes(exchange, ask, target):
         outgoing = client.write_request(ask, target.model, ask_usage=False)
         lines, exchange.dropped = forwarded(target.provider, exchange.request.headers)
     else:

@@ -66,6 +66,8 @@ class Answered(msgspec.Struct, frozen=True):
     whole: Whole
     body: bytes
     content_type: bytes
+    error: GatewayError | None = None
+    """What the answer is instead, to the client: the provider was paid all the same."""
 
 
 class Passage(Protocol):

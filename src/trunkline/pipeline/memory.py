@@ -1,20 +1,22 @@
 """What models said, as their providers made it, for clients that hand their history back without the models' state.
 
 A client whose dialect has no slot for a thinking signature, or which throws it away, sends the visible part of an answer
-back; the rest is put in again here, where the visible part is still what it was. Bounded, in memory only, and each tenant's
-alone. Which answers are worth keeping is the caller's decision.
+back; the rest is put in again here, where the visible part is still what it was. So are the ids of tool calls, where the
+client dropped them and its reader had to make some. Bounded, in memory only, and each tenant's alone. Which answers are
+worth keeping is the caller's decision.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 
 from trunkline.canon.chat import NOTHING, Cache, Chat, Media, Message, Other, Part, Refusal, Reply, Text, ToolCall, ToolResult
+from trunkline.dialects.names import is_made
 
 ENTRY_BYTES = 512
 """What an entry takes beside its own bytes: key, digest, the places in the tables."""
@@ -26,7 +28,7 @@ _Key = tuple[str, bytes]
 
 class _Entry(NamedTuple):
     data: bytes
-    """The dialect and the parts, packed; empty where two answers look alike and nobody can tell which is meant."""
+    """The dialect and the parts, packed; or the look of another entry that holds them."""
     expires: float
 
 
@@ -43,59 +45,76 @@ class Memory:
         """Bytes held."""
 
     def __len__(self) -> int:
-        """Answers held."""
+        """Entries held; an answer with calls takes two."""
         return len(self._entries)
 
-    def keep(self, tenant: str, reply: Reply, asked: Chat | None = None) -> None:
+    def keep(self, tenant: str, reply: Reply, asked: Chat) -> None:
         """Remember each choice of an answer to `asked`.
 
-        Ids of tool calls tell answers apart. One without calls is also known by the message it answered, where `asked` is
-        given; two that still look alike are both forgotten, since another conversation's state would be an error.
+        It is known by what is visible of it and of the whole conversation before it: state belongs to a conversation, and the
+        same words are said in many. One with tool calls is also known without their ids, which some clients drop. Of two that
+        still look alike the newer holds: a model that gets no state back at all refuses the turn or thinks anew.
         """
-        before = _before(asked.messages[-1]) if asked is not None and asked.messages else b""
+        before = b""
+        for message in asked.messages:
+            before = _after(before, message)
         for choice in reply.choices:
-            calls = any(isinstance(part, ToolCall) for part in choice.parts)
-            if not calls and not _text(choice.parts):
+            parts = choice.parts
+            calls = any(_calls(parts))
+            if not calls and not _text(parts):
                 continue  # nothing to know it by
             try:
-                data = _pack((reply.dialect, choice.parts))
+                data = _pack((reply.dialect, parts))
             except (ValueError, OverflowError, RecursionError):
                 continue  # numbers or nesting beyond what can be packed: state is lost, the answer is not
-            key = (tenant, _look(choice.parts, b"" if calls else before))
-            known = self._find(key)
-            if known is not None and known.data != data and not calls:
-                data = b""
-            self._put(key, data)
+            look = _look(parts, before)
+            self._put((tenant, look), data)
+            if calls and (tenant, look) in self._entries:
+                self._put((tenant, _look(parts, before, ids=False)), look)
 
     def restore(self, tenant: str, chat: Chat) -> Chat:
         """The conversation with its assistant messages as they were made, where they are remembered and unchanged.
 
-        A message that carries state itself, or that the client edited, stays as it is.
+        A message that carries state itself, or that the client edited, stays as it is. Where calls get their own ids back, so
+        do the results that point to them.
         """
         if not self._entries:
             return chat
-        messages = list(chat.messages)
-        for number, message in enumerate(messages):
+        messages: list[Message] = []
+        ids: dict[str, str] = {}  # of calls, as the client has them and as they are
+        before = b""
+        for told in chat.messages:
+            message = was = _pointed(told, ids)
             if message.role == "assistant" and _stateless(message):
-                looks = _looks(message, messages[number - 1] if number else None)
-                entry = next(filter(None, (self._find((tenant, look)) for look in looks)), None)
-                if entry is not None and entry.data:
-                    messages[number] = _restored(entry.data, chat.dialect, message)
+                data = self._known(tenant, message.parts, before)
+                message = _restored(data, chat.dialect, message) if data else message
+            ids.update((old.id, new.id) for old, new in zip(_calls(was.parts), _calls(message.parts), strict=True))
+            before = _after(before, told)
+            messages.append(message)
         if all(new is old for new, old in zip(messages, chat.messages, strict=True)):
             return chat
         return msgspec.structs.replace(chat, messages=tuple(messages))
 
-    def _find(self, key: _Key) -> _Entry | None:
+    def _known(self, tenant: str, parts: tuple[Part, ...], before: bytes) -> bytes:
+        """What these parts were made as, packed; empty where nobody can tell."""
+        data = self._find((tenant, _look(parts, before)))
+        calls = list(_calls(parts))
+        if data or not calls or not all(is_made(call.id) for call in calls):
+            return data
+        return self._find((tenant, self._find((tenant, _look(parts, before, ids=False)))))
+
+    def _find(self, key: _Key) -> bytes:
+        """What is held at `key`; empty for nothing."""
         entry = self._entries.get(key)
         if entry is None:
-            return None
+            return b""
         now = self._mono()
         if entry.expires <= now:
             self._drop(key)
-            return None
-        entry = self._entries[key] = _Entry(entry.data, now + self._ttl)
+            return b""
+        self._entries[key] = _Entry(entry.data, now + self._ttl)
         self._entries.move_to_end(key)
-        return entry
+        return entry.data
 
     def _put(self, key: _Key, data: bytes) -> None:
         self._drop(key)
@@ -133,24 +152,31 @@ def _restored(data: bytes, dialect: str, message: Message) -> Message:
     return msgspec.structs.replace(message, parts=_marked(parts, message.parts))
 
 
-def _looks(message: Message, previous: Message | None) -> Iterator[bytes]:
-    """What an answer may be known by, the surest first."""
-    calls = any(isinstance(part, ToolCall) for part in message.parts)
-    if not calls and previous is not None:
-        yield _look(message.parts, _before(previous))
-    yield _look(message.parts, b"")
+def _pointed(message: Message, ids: Mapping[str, str]) -> Message:
+    """The message with its results pointing to the calls' own ids."""
+    if all(ids.get(part.id, part.id) == part.id for part in message.parts if isinstance(part, ToolResult)):
+        return message
+    parts = (
+        msgspec.structs.replace(part, id=ids.get(part.id, part.id)) if isinstance(part, ToolResult) else part
+        for part in message.parts
+    )
+    return msgspec.structs.replace(message, parts=tuple(parts))
 
 
-def _look(parts: tuple[Part, ...], before: bytes) -> bytes:
-    """A digest of what a client of any dialect has of an answer: its text in one, and its calls."""
-    calls = [(part.id, part.name, _value(part.arguments)) for part in parts if isinstance(part, ToolCall)]
-    return _digest((before, _text(parts), calls))
+def _calls(parts: Iterable[Part]) -> Iterator[ToolCall]:
+    return (part for part in parts if isinstance(part, ToolCall))
 
 
-def _before(message: Message) -> bytes:
-    """A digest of the message that an answer followed."""
-    results = [(part.id, _text(part.parts)) for part in message.parts if isinstance(part, ToolResult)]
-    return _digest((message.role, _text(message.parts), results))
+def _look(parts: tuple[Part, ...], before: bytes, *, ids: bool = True) -> bytes:
+    """A digest of what a client of any dialect has of an answer: its text in one, its calls, and what was said `before`."""
+    calls = [(call.id if ids else "", call.name, _value(call.arguments)) for call in _calls(parts)]
+    return _digest((before, ids, _text(parts), calls))
+
+
+def _after(before: bytes, message: Message) -> bytes:
+    """A digest of a conversation up to and with `message`, ids left out: they may be anybody's."""
+    results = [_text(part.parts) for part in message.parts if isinstance(part, ToolResult)]
+    return _digest((_look(message.parts, before, ids=False), message.role, results))
 
 
 def _text(parts: tuple[Part, ...]) -> str:
@@ -187,14 +213,14 @@ def _plain(part: Part) -> Part:
 
 def _marked(parts: tuple[Part, ...], shown: tuple[Part, ...]) -> tuple[Part, ...]:
     """The remembered parts with the client's cache marks: a call's on its call, a text's on the last text."""
-    calls = {part.id: part.cache for part in shown if isinstance(part, ToolCall)}
+    caches = (call.cache for call in _calls(shown))
     marks = [part.cache for part in shown if isinstance(part, Text) and part.cache]
     mark: Cache = marks[-1] if marks else ""
     last = max((number for number, part in enumerate(parts) if isinstance(part, Text)), default=-1)
     marked: list[Part] = []
     for number, part in enumerate(parts):
         if isinstance(part, ToolCall):
-            marked.append(msgspec.structs.replace(part, cache=calls[part.id]))
+            marked.append(msgspec.structs.replace(part, cache=next(caches)))
         elif isinstance(part, Text):
             marked.append(msgspec.structs.replace(part, cache=mark if number == last else ""))
         else:

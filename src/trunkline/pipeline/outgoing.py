@@ -9,20 +9,22 @@ import math
 import re
 
 from trunkline.canon.errors import GatewayError
+from trunkline.dialects.dialect import Dialect
 from trunkline.pipeline.exchange import Exchange
 
 _ESCAPE = re.compile(rb"\\u([0-9A-Fa-f]{4})|\\(/)")
 _HIDDEN = b"***"
 _MAX_DROPPED = 1024
+"""Characters of a list of losses: a long history may hold one in every message."""
 
 
 def head(exchange: Exchange) -> bytes:
     """The header lines every answer carries, framing and content type aside."""
-    target = exchange.target
+    target, ident = exchange.target, id_lines(exchange.id, exchange.dialect)
     if target is None:
-        return b"x-request-id: %b\r\n%b" % (exchange.id.encode("ascii"), exchange.extra)
-    lines = b"x-request-id: %b\r\nx-trunkline-provider: %b\r\nx-trunkline-model: %b\r\nx-trunkline-attempts: 1\r\n%b" % (
-        exchange.id.encode("ascii"),
+        return ident + exchange.extra
+    lines = b"%bx-trunkline-provider: %b\r\nx-trunkline-model: %b\r\nx-trunkline-attempts: 1\r\n%b" % (
+        ident,
         target.provider.name.encode("ascii"),
         target.model.encode("ascii", "replace"),
         exchange.extra,
@@ -30,10 +32,23 @@ def head(exchange: Exchange) -> bytes:
     return lines + b"x-trunkline-dropped: %b\r\n" % _names(exchange.dropped) if exchange.dropped else lines
 
 
+def id_lines(ident: str, dialect: Dialect) -> bytes:
+    """The request's id, under our name for it and under the one that the dialect's SDKs know."""
+    told = ident.encode("ascii")
+    line = b"x-request-id: %b\r\n" % told
+    return line if dialect.id_header == b"x-request-id" else b"%b%b: %b\r\n" % (line, dialect.id_header, told)
+
+
 def _names(dropped: tuple[str, ...]) -> bytes:
-    """A list for a header: the names come from a client, so what would end a line is made a question mark."""
-    told = "".join(char if char.isascii() and char.isprintable() else "?" for char in ", ".join(dropped))
-    return told[:_MAX_DROPPED].encode("ascii")
+    """A list for a header: the names come from a client, so what would end a line is made a question mark.
+
+    Names beyond the bound are counted.
+    """
+    told = ", ".join(dropped)
+    if len(told) > _MAX_DROPPED:
+        whole = told[:_MAX_DROPPED].rpartition(", ")[0]
+        told = f"{whole}, and {len(dropped) - whole.count(', ') - bool(whole)} more"
+    return "".join(char if char.isascii() and char.isprintable() else "?" for char in told).encode("ascii")
 
 
 def retry_after(error: GatewayError) -> bytes:

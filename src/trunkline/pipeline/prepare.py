@@ -7,31 +7,37 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from trunkline.canon.chat import Chat, Reply
+from trunkline.canon.chat import Reply
+from trunkline.canon.errors import GatewayError
 from trunkline.canon.loss import Loss
 from trunkline.canon.stream import unfold
-from trunkline.dialects.dialect import Ask, Dialect, Frame, Tap, Whole
+from trunkline.dialects.dialect import Ask, Dialect, Frame, Outgoing, Tap, Whole
+from trunkline.dialects.names import MADE
+from trunkline.dialects.state import SEALED
 from trunkline.dialects.table import DIALECTS
 from trunkline.dialects.translate import Translation, has_state, renamed
 from trunkline.pipeline.exchange import Answered, Exchange, Parts, Passage
-from trunkline.pipeline.media import inline, media_of
+from trunkline.pipeline.media import inline
 from trunkline.providers.provider import Target
 
+Keep = Callable[[Reply], None]
+"""Takes an answer whose state the client may fail to hand back."""
+
 _BYTES_PER_TOKEN = 4
+_SEALED, _MADE = (b'"' + beginning.encode("ascii") for beginning in (SEALED, MADE))
 
 
 class Shallow:
-    """Bytes pass; only what must be seen is seen."""
+    """The answer passes as it is, only seen; nearly always so does the request."""
 
     shallow = True
-    dropped: tuple[str, ...] = ()
 
-    def __init__(self, dialect: Dialect, ask: Ask, target: Target) -> None:
-        asks = target.provider.stream_usage == "ask"
+    def __init__(self, dialect: Dialect, ask: Ask, target: Target, outgoing: Outgoing, dropped: tuple[str, ...] = ()) -> None:
         self.dialect = dialect
-        self.outgoing = dialect.write_request(ask, target.model, ask_usage=asks)
+        self.outgoing = outgoing
+        self.dropped = dropped
         self._ask = ask
-        self._hide = asks and not ask.include_usage
+        self._hide = target.provider.stream_usage == "ask" and not ask.include_usage
 
     def whole(self, body: bytes) -> Answered:
         """The answer as it is."""
@@ -50,15 +56,12 @@ class Translated:
 
     shallow = False
 
-    def __init__(self, client: Dialect, chat: Chat, target: Target, frame: Frame, keep: Callable[[Reply], None]) -> None:
-        """`keep` takes an answer whose state the client may fail to hand back."""
-        loss = Loss(strict=target.strict)
-        provider = target.provider
-        self.dialect = DIALECTS[provider.dialect]
-        self.outgoing = self.dialect.write_chat(
-            chat, target.model, target.facts, loss, ask_usage=provider.stream_usage == "ask"
-        )
-        self.dropped = tuple(loss.names)
+    def __init__(
+        self, client: Dialect, target: Target, outgoing: Outgoing, dropped: tuple[str, ...], frame: Frame, keep: Keep
+    ) -> None:
+        self.dialect = DIALECTS[target.provider.dialect]
+        self.outgoing = outgoing
+        self.dropped = dropped
         self._client = client
         self._frame = frame
         self._keep = keep
@@ -77,7 +80,10 @@ class Translated:
         )
         if frame.ask.stream:
             return Answered(told, client.writer(frame).write(unfold(reply)), client.stream_type(frame.ask))
-        return Answered(told, client.write_answer(reply, frame), b"application/json")
+        try:
+            return Answered(told, client.write_answer(reply, frame), b"application/json")
+        except GatewayError as error:
+            return Answered(told, b"", b"", error)
 
     def tap(self) -> Tap:
         """A reader of the provider's dialect, a writer of the client's."""
@@ -93,25 +99,38 @@ class Translated:
 
 async def prepare(exchange: Exchange, parts: Parts, ask: Ask, target: Target) -> Passage:
     """The way to `target`, its request written. Raises `GatewayError` for what the target cannot express."""
-    client, facts = exchange.dialect, target.facts
-    same = target.provider.dialect == client.name
-    if same and (facts.media_urls or client.own_urls or not _names_url(ask)):
-        return Shallow(client, ask, target)
+    client, provider = exchange.dialect, DIALECTS[target.provider.dialect]
+    asks = target.provider.stream_usage == "ask"
+    if provider is client and passes(exchange, ask, target):
+        return Shallow(client, ask, target, client.write_request(ask, target.model, ask_usage=asks))
     chat = client.read_chat(ask)
-    if not facts.media_urls and _has_url(chat):
+    if fetches(client, target):
         chat = await inline(chat, parts.fetch)
-    elif same:
-        return Shallow(client, ask, target)
-    tenant = exchange.principal.digest.hex()
+    tenant = f"{exchange.principal.digest.hex()} {target.provider.name}/{target.model}"  # one model's state is no other's
     chat = parts.memory.restore(tenant, chat)
+    loss = Loss(strict=target.strict)
+    outgoing = provider.write_chat(chat, target.model, target.facts, loss, ask_usage=asks)
+    dropped = tuple(loss.names)
+    if provider is client and not outgoing.names:  # the client's own version and opt-ins go with it, as they always do
+        return Shallow(client, ask, target, Outgoing(outgoing.path, outgoing.body), dropped)
     frame = Frame(ask, exchange.id, exchange.started_ns // 1_000_000_000)
-    return Translated(client, chat, target, frame, lambda reply: parts.memory.keep(tenant, reply, chat))
+    return Translated(client, target, outgoing, dropped, frame, lambda reply: parts.memory.keep(tenant, reply, chat))
 
 
-def _names_url(ask: Ask) -> bool:
-    """A string somewhere in the request begins as a URL does; whether it is a picture's is not known yet."""
-    return any(b'"http' in bytes(raw) for raw in ask.fields.values())
+def passes(exchange: Exchange, ask: Ask, target: Target) -> bool:
+    """Whether a request for a provider of the same dialect may go out as bytes.
+
+    Not where it holds state that another family's model made, which its own dialect's writer leaves out, or ids of calls that
+    we made, which its provider does not know, or perhaps the URL of something that we fetch: all are looked for by how they
+    begin in JSON.
+    """
+    body = exchange.request.body
+    if _SEALED in body or _MADE in body:
+        return False
+    return not fetches(exchange.dialect, target) or not any(b'"http' in bytes(raw) for raw in ask.fields.values())
 
 
-def _has_url(chat: Chat) -> bool:
-    return any(media.url for message in chat.messages for media in media_of(message))
+def fetches(client: Dialect, target: Target) -> bool:
+    """Whether what a client names by URL is fetched by us."""
+    own = client.own_urls and target.provider.dialect == client.name
+    return not target.facts.media_urls and not own

@@ -47,6 +47,8 @@ async def _whole(exchange: Exchange, parts: Parts, answer: Incoming) -> None:
     if usage.basis == "none":
         usage = Usage(input=exchange.dialect.estimate_input(ask), output=whole.estimate, basis="estimated")
     price(exchange, parts, usage)
+    if answered.error is not None:
+        raise answered.error
     cost = exchange.cost_nano
     headers = head(exchange) + b"content-type: %b\r\n" % answered.content_type
     if cost is not None:

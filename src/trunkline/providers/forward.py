@@ -14,6 +14,11 @@ _BETA = b"anthropic-beta"
 """A list of opt-ins; one that a server does not know is an error there, so each is let through by name."""
 
 
+def unused(headers: Mapping[bytes, bytes]) -> tuple[str, ...]:
+    """What a client opted into that a provider of another dialect cannot be told, as a list of losses names it."""
+    return ("anthropic-beta",) if headers.get(_BETA) else ()
+
+
 def forwarded(provider: Provider, headers: Mapping[bytes, bytes]) -> tuple[bytes, tuple[str, ...]]:
     """The header lines to send on, and the values that were held back, as `header: value`."""
     lines, held = b"", []

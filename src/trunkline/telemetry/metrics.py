@@ -20,9 +20,6 @@ from typing_extensions import override
 
 from trunkline.telemetry.lines import RequestLine
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-"""What `render` returns is of this type."""
-
 MAX_SERIES = 1000
 """Sets of (endpoint, provider, model); any more are counted together as `other`."""
 

@@ -11,8 +11,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from conformance.recordings import Recording, parameters, recordings
+from dialects import odd
 from dialects.anthropic.samples import FRAME, plain, request_plain, without_raw
 from trunkline.canon.chat import Other, Refusal, Reply, Text, Thinking, ToolCall
 from trunkline.canon.facts import Facts
@@ -199,3 +202,117 @@ def test_streams_are_events() -> None:
     assert CLAUDE.streams(b"Text/Event-Stream; charset=utf-8")
     assert not CLAUDE.streams(b"application/json")
     assert CLAUDE.name == "anthropic"
+
+
+ODD_REQUEST: dict[str, Any] = {
+    "model": "m",
+    "max_tokens": 4000,
+    "stream": True,
+    "system": [{"type": "text", "text": "s", "cache_control": {"type": "ephemeral", "ttl": "1h"}}],
+    "thinking": {"type": "enabled", "budget_tokens": 1024, "display": "omitted"},
+    "output_config": {"effort": "high", "format": {"type": "json_schema", "schema": {"type": "object", "properties": {}}}},
+    "metadata": {"user_id": "u"},
+    "stop_sequences": ["z"],
+    "temperature": 1.0,
+    "top_p": 0.9,
+    "top_k": 5,
+    "context_management": {"edits": []},
+    "tools": [
+        {"name": "f", "description": "d", "input_schema": {"type": "object", "required": ["a"]}, "strict": True},
+        {"type": "web_search_20250305", "name": "web_search"},
+    ],
+    "tool_choice": {"type": "tool", "name": "f", "disable_parallel_tool_use": True},
+    "messages": [
+        {"role": "user", "content": "a"},
+        {
+            "role": "assistant",
+            "content": [
+                {"type": "thinking", "thinking": "t", "signature": "c2ln"},
+                {"type": "redacted_thinking", "data": "ZGF0YQ=="},
+                {"type": "text", "text": "x", "citations": [{"type": "char_location", "cited_text": "c", "url": "u"}]},
+                {"type": "tool_use", "id": "t1", "name": "f", "input": {"a": [1]}},
+                {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {}},
+            ],
+        },
+        {
+            "role": "user",
+            "content": [
+                {"type": "tool_result", "tool_use_id": "t1", "content": [{"type": "text", "text": "r"}], "is_error": True},
+                {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}},
+                {"type": "image", "source": {"type": "url", "url": "https://x/a.png"}},
+                {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "x"}, "title": "t"},
+                {"type": "document", "source": {"type": "content", "content": [{"type": "text", "text": "x"}]}},
+                {"type": "search_result", "source": "s", "title": "t", "content": [{"type": "text", "text": "k"}]},
+            ],
+        },
+        {"role": "system", "content": [{"type": "text", "text": "mid"}]},
+    ],
+}
+ODD_ANSWER: dict[str, Any] = {
+    "id": "msg_1",
+    "type": "message",
+    "role": "assistant",
+    "model": "claude",
+    "content": [
+        {"type": "thinking", "thinking": "t", "signature": "c2ln"},
+        {"type": "redacted_thinking", "data": "ZGF0YQ=="},
+        {"type": "text", "text": "x", "citations": [{"type": "web", "cited_text": "c", "url": "u", "title": "t"}]},
+        {"type": "tool_use", "id": "t1", "name": "f", "input": {"a": [1]}, "caller": {"type": "direct"}},
+        {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {}},
+    ],
+    "stop_reason": "refusal",
+    "stop_sequence": None,
+    "stop_details": {"type": "refusal", "explanation": "no"},
+    "usage": {"input_tokens": 1, "output_tokens": 2, "cache_creation": {"ephemeral_1h_input_tokens": 1}},
+}
+ODD_EVENTS: list[dict[str, Any]] = [
+    {"type": "message_start", "message": {"id": "m", "model": "c", "content": [], "usage": {"input_tokens": 1}}},
+    {"type": "content_block_start", "index": 0, "content_block": {"type": "thinking", "thinking": "", "signature": ""}},
+    {"type": "content_block_delta", "index": 0, "delta": {"type": "thinking_delta", "thinking": "t"}},
+    {"type": "content_block_delta", "index": 0, "delta": {"type": "signature_delta", "signature": "c2ln"}},
+    {"type": "content_block_stop", "index": 0},
+    {"type": "content_block_start", "index": 1, "content_block": {"type": "text", "text": ""}},
+    {"type": "content_block_delta", "index": 1, "delta": {"type": "citations_delta", "citation": {"url": "u"}}},
+    {"type": "content_block_delta", "index": 1, "delta": {"type": "text_delta", "text": "a"}},
+    {"type": "content_block_stop", "index": 1},
+    {"type": "content_block_start", "index": 2, "content_block": {"type": "tool_use", "id": "t", "name": "f", "input": {}}},
+    {"type": "content_block_delta", "index": 2, "delta": {"type": "input_json_delta", "partial_json": "{}"}},
+    {"type": "content_block_stop", "index": 2},
+    {"type": "content_block_start", "index": 3, "content_block": {"type": "server_tool_use", "id": "s", "input": {}}},
+    {"type": "content_block_delta", "index": 3, "delta": {"type": "input_json_delta", "partial_json": "{}"}},
+    {"type": "content_block_stop", "index": 3},
+    {
+        "type": "message_delta",
+        "delta": {"stop_reason": "end_turn", "stop_sequence": None, "stop_details": {"explanation": "no"}},
+        "usage": {"output_tokens": 9, "output_tokens_details": {"thinking_tokens": 1}},
+    },
+    {"type": "message_stop"},
+]
+CHANGES = st.lists(st.tuples(st.integers(0, 10**6), st.sampled_from(odd.ODD)), min_size=2, max_size=4)
+
+
+def sent(events: list[bytes]) -> bytes:
+    """A stream of these."""
+    return b"".join(b"data: %b\n\n" % one for one in events)
+
+
+def test_something_odd_anywhere_is_no_crash() -> None:
+    """A client sees a 400 with the field's name, or a provider's failure: a 500 would be ours."""
+    for body in odd.each(ODD_REQUEST):
+        odd.ask_all(CLAUDE, body)
+    for body in odd.each(ODD_ANSWER):
+        odd.answer_all(CLAUDE, body)
+    whole = [json.dumps(one).encode() for one in ODD_EVENTS]
+    for at, event in enumerate(ODD_EVENTS):
+        for body in odd.each(event):
+            odd.stream_all(CLAUDE, sent([*whole[:at], body, *whole[at + 1 :]]))
+
+
+@given(CHANGES, st.integers(0, len(ODD_EVENTS) - 1))
+@settings(deadline=None)
+def test_several_odd_things_are_no_crash(changes: list[tuple[int, str]], at: int) -> None:
+    """As above; one may hide behind another."""
+    odd.ask_all(CLAUDE, odd.changed(ODD_REQUEST, changes))
+    odd.answer_all(CLAUDE, odd.changed(ODD_ANSWER, changes))
+    whole = [json.dumps(one).encode() for one in ODD_EVENTS]
+    odd.stream_all(CLAUDE, sent([*whole[:at], odd.changed(ODD_EVENTS[at], changes), *whole[at + 1 :]]))

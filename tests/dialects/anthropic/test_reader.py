@@ -181,6 +181,17 @@ def test_what_breaks_a_stream_ends_in_a_failure(before: bytes, data: bytes, kind
     assert (reader.feed(end()), reader.close()) == ([], [])
 
 
+@pytest.mark.parametrize("size", [4096, 2**21])
+def test_what_came_before_an_event_too_long_to_hold_was_said(size: int) -> None:
+    """However the bytes come, the client sees the same words before the failure."""
+    body = begin() + text(0, "Hi") + b"data: " + b"x" * 2**20 + b"\n\n" + text(1, "more") + end()
+    reader = MessagesReader("s")
+    found = [one for at in range(0, len(body), size) for one in reader.feed(body[at : at + size])] + reader.close()
+    assert [type(one) for one in found] == [Begin, Count, Open, Delta, Close, Fail]
+    over = begin() + end() + b"data: " + b"x" * 2**20
+    assert MessagesReader("s").feed(over)[-1] == End()
+
+
 def test_a_block_that_is_told_whole_is_bounded() -> None:
     """The gateway holds no more than a mebibyte of any stream."""
     start = event("content_block_start", index=0, content_block={"type": "server_tool_use"})

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dialects.anthropic.samples import HELLO
 from trunkline.canon.chat import Seal
 from trunkline.canon.errors import GatewayError, Kind
 from trunkline.dialects import state
@@ -64,40 +63,6 @@ def test_only_the_model_changes() -> None:
     body = b'{"model":"alias","max_tokens":1e2,"messages":[{"role":"user","content":"\\u00e9"}],"new":{"b":1,"a":2.50}}'
     out = write_request(read_request(body), "claude", ask_usage=False)
     assert out.body == body.replace(b'"alias"', b'"claude"')
-
-
-def test_thinking_of_other_families_is_left_out_and_nothing_else() -> None:
-    """Claude answers 400 to a signature that is not its own; a failover would end the conversation there."""
-    own = {"type": "thinking", "thinking": "mine", "signature": "RXE="}
-    said = {"type": "text", "text": f'"{FOREIGN}'}
-    call = {"type": "tool_use", "id": "a", "name": "f", "input": {"signature": FOREIGN, "type": "thinking"}}
-    messages = [
-        *HELLO,
-        {"role": "assistant", "content": [{"type": "thinking", "thinking": "x", "signature": FOREIGN}, own, said, call]},
-        {"role": "user", "content": FOREIGN},
-        {"role": "assistant", "content": FOREIGN},
-        {"role": "assistant", "content": [{"type": "redacted_thinking", "data": FOREIGN}]},
-        {"role": "assistant", "content": [{"type": ["thinking"], "signature": FOREIGN}]},
-        {"role": "assistant", "content": [said], "more": FOREIGN},
-        {"role": "user", "content": [{"type": "thinking", "thinking": "x", "signature": FOREIGN}]},
-    ]
-    kept = [messages[0], {"role": "assistant", "content": [own, said, call]}, *messages[2:4], *messages[5:]]
-    assert sent(messages) == kept
-
-
-def test_untouched_messages_stay_as_they_were_spelled() -> None:
-    """Beside a message that is cleaned, the others keep their bytes: prompt caches compare them."""
-    head = '{"role":"user" , "content":"\\u00e9"}'
-    tail = (
-        '{"role":"assistant","content":[{"type":"thinking","thinking":"","signature":"'
-        + FOREIGN
-        + '"},{ "type":"text","text":"a"}]}'
-    )
-    body = f'{{"model":"m","messages":[{head},{tail}]}}'.encode()
-    out = write_request(read_request(body), "m", ask_usage=False).body
-    assert (
-        out == f'{{"model":"m","messages":[{head},{{"role":"assistant","content":[{{ "type":"text","text":"a"}}]}}]}}'.encode()
-    )
 
 
 @pytest.mark.parametrize(

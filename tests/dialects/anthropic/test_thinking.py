@@ -144,12 +144,19 @@ def test_a_model_is_asked_in_its_own_style(
     ("max_tokens", "thinking", "lost"),
     [
         (20000, {"type": "enabled", "budget_tokens": 16384}, []),
-        (4000, {"type": "enabled", "budget_tokens": 3999}, []),
-        (1025, {"type": "enabled", "budget_tokens": 1024}, []),
+        (16384, {"type": "enabled", "budget_tokens": 16383}, []),
+        (4000, {"type": "enabled", "budget_tokens": 3999}, ["reasoning_effort"]),
+        (1025, {"type": "enabled", "budget_tokens": 1024}, ["reasoning_effort"]),
         (1024, {}, ["reasoning_effort"]),
         (0, {}, ["reasoning_effort"]),
     ],
 )
 def test_a_budget_stays_below_the_answers_bound(max_tokens: int, thinking: dict[str, Any], lost: list[str]) -> None:
-    """Anthropic refuses a budget that is not."""
+    """Anthropic refuses a budget that is not. An effort that becomes another is named."""
     assert asked(other("on", "high"), BUDGET, max_tokens) == (thinking, "", lost)
+
+
+def test_a_measure_of_ours_is_no_loss() -> None:
+    """Nothing was asked for that could be missed; a word that nobody knows was."""
+    assert asked(other("on"), BUDGET, 4000)[2] == []
+    assert asked(other("on", "ultra"), BUDGET)[2] == ["reasoning_effort"]

@@ -120,13 +120,15 @@ def test_a_refusal_is_text_and_a_stop_reason() -> None:
     assert answered(Refusal(""), finish="content_filter")["content"] == []
 
 
-def test_an_answer_that_could_not_be_finished_is_an_error_where_there_is_nothing_to_show() -> None:
-    """An empty answer would look like a good one."""
+def test_an_answer_that_could_not_be_finished_is_an_error() -> None:
+    """What there is of it would look like a good one."""
     with pytest.raises(GatewayError, match="MALFORMED"):
         answered(finish="error", native_finish="MALFORMED")
     with pytest.raises(GatewayError, match=r"finish its answer\."):
         answered(finish="error")
-    assert answered(Text("a"), finish="error")["stop_reason"] == "end_turn"
+    with pytest.raises(GatewayError) as raised:
+        answered(Text("a"), finish="error", native_finish="OTHER")
+    assert raised.value.message == "The model could not finish its answer (OTHER)."
 
 
 def test_another_dialects_words_stay_out() -> None:

@@ -31,6 +31,7 @@ from trunkline.canon.chat import (
 from trunkline.canon.errors import GatewayError
 from trunkline.canon.facts import NO_FACTS, Facts
 from trunkline.canon.loss import Loss
+from trunkline.dialects.anthropic.count import write_count
 from trunkline.dialects.anthropic.read_chat import read_chat
 from trunkline.dialects.anthropic.write_chat import write_chat
 
@@ -60,7 +61,44 @@ def test_the_least_that_is_sent() -> None:
     assert (
         write_chat(other(), "c", Facts(version="2026-10-21"), loss, ask_usage=True).head == b"anthropic-version: 2026-10-21\r\n"
     )
-    assert written(foreign())[0]["messages"] == []
+
+
+BINDING = {"prefix_mismatch_behavior": "drop_block"}
+BETA = b"anthropic-version: 2023-06-01\r\nanthropic-beta: thinking-binding-controls-2026-08-01\r\n"
+
+
+@pytest.mark.parametrize(
+    ("reasoning", "thinking"),
+    [
+        (None, {"type": "adaptive", "block_binding": BINDING}),
+        (Reasoning(effort="high", show=True), {"type": "adaptive", "display": "summarized", "block_binding": BINDING}),
+        (Reasoning("off"), {"type": "disabled"}),
+    ],
+)
+def test_a_thought_whose_prefix_changed_is_let_go(reasoning: Reasoning | None, thinking: dict[str, Any]) -> None:
+    """A client of another dialect that shortens its history would else get a 400 for every further turn."""
+    thought = Message("assistant", (Thinking("", Seal("anthropic", "s"), redacted=True), Text("b")))
+    asked = other(messages=(*USER, thought, *USER), reasoning=reasoning)
+    facts = Facts(thinks="adaptive", binds_thinking=True)
+    out = write_chat(asked, "c", facts, Loss(strict=True), ask_usage=True)
+    assert json.loads(out.body)["thinking"] == thinking
+    assert (out.head == BETA) == ("block_binding" in thinking)
+    question = write_count(asked, "c", facts)
+    assert question is not None
+    assert (json.loads(question.body)["thinking"], question.head) == (thinking, out.head)
+    for held, model in (((*USER, *USER), facts), ((*USER, thought, *USER), Facts(thinks="adaptive"))):
+        out = write_chat(other(messages=held, reasoning=reasoning), "c", model, Loss(strict=True), ask_usage=True)
+        assert b"block_binding" not in out.body
+        assert b"beta" not in out.head
+
+
+@pytest.mark.parametrize("messages", [(), (Message("user", ()),), (Message("user", (Text("  "),)),)])
+def test_a_conversation_without_a_word_is_refused(messages: tuple[Message, ...]) -> None:
+    """Ollama's request to load a model would be a 400 of Anthropic's that nobody understands."""
+    with pytest.raises(GatewayError, match="The conversation is empty") as raised:
+        written(foreign(messages=messages))
+    assert (raised.value.status, raised.value.param) == (400, "messages")
+    assert written(chat(messages=[]))[0]["messages"] == []
 
 
 @pytest.mark.parametrize(
@@ -88,7 +126,7 @@ def test_the_least_that_is_sent() -> None:
             {"reasoning": HIGH},
             Facts(thinks="budget", max_output=8000),
             {"max_tokens": 8000, "thinking": {"type": "enabled", "budget_tokens": 7999}},
-            [],
+            ["reasoning_effort"],
         ),
         (
             {"reasoning": HIGH},

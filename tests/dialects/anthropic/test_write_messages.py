@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -99,14 +100,24 @@ def test_turns_alternate_and_results_come_first(messages: list[Message], told_sy
         ),
         (
             [user("a"), assistant("b"), system("m"), system("n"), user("c")],
-            ("m n", ["user: a", "assistant: b", "user: c"]),
+            ("", ["user: a", "assistant: b", "user: m | n | c"]),
             ("", ["user: a", "assistant: b", "user: c", "system: m | n"]),
         ),
         ([user("a"), system("m"), user("b")], ("m", ["user: a | b"]), ("", ["user: a | b", "system: m"])),
         (
             [user("a"), assistant("b"), system("m"), assistant("c"), user("d")],
-            ("m", ["user: a", "assistant: b | c", "user: d"]),
-            ("m", ["user: a", "assistant: b | c", "user: d"]),
+            ("", ["user: a", "assistant: b", "user: m", "assistant: c", "user: d"]),
+            ("", ["user: a", "assistant: b", "user: m", "assistant: c", "user: d"]),
+        ),
+        (
+            [user("a"), called("1"), system("m"), results("1")],
+            ("", ["user: a", "assistant: call 1", "user: result 1 | m"]),
+            ("", ["user: a", "assistant: call 1", "user: result 1", "system: m"]),
+        ),
+        (
+            [Message("user", ()), system("m"), assistant("b"), user("c")],
+            ("m", ["assistant: b", "user: c"]),
+            ("m", ["assistant: b", "user: c"]),
         ),
         (
             [assistant("b"), Message("system", ()), user("c")],
@@ -118,23 +129,44 @@ def test_turns_alternate_and_results_come_first(messages: list[Message], told_sy
 def test_instructions_in_mid_conversation_stand_where_a_model_takes_them(
     messages: list[Message], hoisted: tuple[str, list[str]], kept: tuple[str, list[str]]
 ) -> None:
-    """After a user's turn, or else at the start: anywhere else is a 400."""
-    assert turns(spoken(*messages)) == (*hoisted, [])
-    assert turns(spoken(*messages), MIDWAY) == (*kept, [])
+    """After a user's turn, or else at the start, but after an answer in place: anywhere else is a 400 or moves the history."""
+    assert turns(spoken(*messages))[:2] == hoisted
+    assert turns(spoken(*messages), MIDWAY)[:2] == kept
 
 
 def test_a_history_that_grows_keeps_its_beginning() -> None:
     """Prompt caches and signatures of thinking hold only for a prefix that stays as it was."""
-    messages = [user("a"), assistant("b"), system("m"), user("c"), assistant("d"), user("e")]
+    histories = [
+        [user("a"), assistant("b"), system("m"), user("c"), assistant("d"), user("e")],
+        [user("a"), assistant("b"), system("m"), developer("n"), assistant("d"), user("e")],
+        [system("s"), developer("t"), assistant("d"), user("e")],
+        [developer("t"), assistant("d"), developer("e")],
+        [system("s"), user("a"), developer("n"), assistant("d"), user("e")],
+    ]
     for facts in (NO_FACTS, MIDWAY):
-        long = turns(spoken(*messages), facts)[1]
-        assert long[: len(long) - 2] == turns(spoken(*messages[:4]), facts)[1]
+        for messages in histories:
+            asked = turns(spoken(*messages[:-2]), facts)
+            grown = turns(spoken(*messages), facts)
+            assert (grown[0], grown[1][: len(asked[1])]) == asked[:2]
+
+
+def test_a_long_history_takes_no_more_than_its_length() -> None:
+    """A minute of one core for a megabyte would stop everybody else's requests."""
+    began = time.process_time()
+    made = Turns(spoken(*[user("a")] * 20_000, called("1"), *[results("1")] * 20_000), NO_FACTS, Loss(strict=False)).write()
+    assert [len(message["content"]) for message in made.messages] == [20_000, 1, 20_000]
+    assert time.process_time() - began < 3
 
 
 def test_somebody_but_the_assistant_speaks_last() -> None:
     """An instruction at the end must be answered; hoisted, it would leave the assistant to go on with its own words."""
     assert turns(spoken(system("s"))) == ("", ["user: s"], ["messages[0].role"])
     assert turns(spoken(system("s"), system("t"))) == ("s", ["user: t"], ["messages[1].role"])
+    assert turns(spoken(system("s"), system("t"), assistant("b"))) == (
+        "s",
+        ["user: t", "assistant: b"],
+        ["messages[1].role"],
+    )
     for facts in (NO_FACTS, MIDWAY):
         told = turns(spoken(user("a"), assistant("b"), system("m")), facts)
         assert told == ("", ["user: a", "assistant: b", "user: m"], ["messages[2].role"])
@@ -153,6 +185,12 @@ def test_a_client_of_anthropics_own_places_its_instructions_itself() -> None:
     messages.append({"role": "user", "content": "c"})
     assert len(Turns(chat(messages=messages), NO_FACTS, loss).write().messages) == 3
     assert list(loss.names) == ["messages[2].output_config"]
+    del messages[1]
+    loss = Loss(strict=True)
+    assert len(Turns(chat(messages=messages), NO_FACTS, loss).write().messages) == 1
+    assert list(loss.names) == ["messages[1].output_config"]
+    alone = Turns(chat(system="s", messages=[]), NO_FACTS, loss).write()
+    assert (alone.system, alone.messages) == ([{"type": "text", "text": "s"}], [])
 
 
 def test_a_speakers_name_has_no_place() -> None:

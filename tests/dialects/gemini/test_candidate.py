@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from dialects.gemini.samples import chunk, events, sse
+from dialects.gemini.samples import COUNTS, chunk, events, sse
 from trunkline.canon.chat import Choice, Citation, Media, Other, Part, Seal, Text, Thinking, ToolCall
-from trunkline.canon.stream import Cite, Close, Fail, Fold, Open
+from trunkline.canon.stream import Begin, Cite, Close, Count, End, Finished, Fold, Open
 
 SEAL = Seal("gemini", "c2ln")
 SIGNED = {"thoughtSignature": "c2ln"}
@@ -85,12 +85,15 @@ def test_what_is_told_of_a_candidate_is_kept() -> None:
 
 
 @pytest.mark.parametrize("word", ["MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "OTHER", "SOMETHING_NEW"])
-def test_an_end_in_error_is_a_failure_only_where_nothing_was_said(word: str) -> None:
-    """An empty answer that looks like a stop leaves an agent at a loss; it may be tried again."""
-    failed = events([sse(chunk(finish=word, finishMessage="Malformed."))])[-1]
-    assert isinstance(failed, Fail)
-    assert (failed.error.status, failed.error.retryable, failed.error.code) == (502, True, word)
-    assert failed.error.message == f"The provider could not finish its answer ({word}). Malformed."
+def test_an_end_in_error_is_one(word: str) -> None:
+    """An empty answer that looks like a stop leaves an agent at a loss; and half an answer is none that came to its end."""
+    told = events([sse(chunk(finish=word, finishMessage="Malformed.", usage=COUNTS))])
+    assert [type(one) for one in told] == [Begin, Finished, Count, End]
+    grown = Fold("gemini")
+    grown.add(told)
+    reply = grown.reply()
+    assert reply.choices[0] == Choice((), "error", word, vendor={"finishMessage": "Malformed."})
+    assert reply.usage.output == 8
     assert choice(chunk({"text": "a"}), chunk(finish=word)).finish == ("stop" if word == "SOMETHING_NEW" else "error")
 
 

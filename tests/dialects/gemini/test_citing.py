@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trunkline.canon.chat import Citation
-from trunkline.dialects.gemini.citing import Cited, Kept, citations
+from trunkline.dialects.gemini.citing import Cited, Kept, Sources
 
 TEXT = "Öl ist teuer."
 CHUNKS = [
@@ -58,22 +58,22 @@ def grounded(segment: dict[str, Any], *numbers: Any) -> dict[str, Any]:
 )
 def test_citations_are_read(candidate: dict[str, Any], part: int | None, found: list[Citation]) -> None:
     """A client that underlines what is cited must underline the right words, or none."""
-    assert list(citations(candidate, TEXT, part)) == found
+    assert list(Sources(candidate).of(TEXT, part)) == found
 
 
 def test_without_the_text_there_are_no_positions() -> None:
     """The text was too long to be kept."""
-    assert list(citations(grounded({"endIndex": 3}, 0), None)) == [Citation("https://a.test", "A")]
+    assert list(Sources(grounded({"endIndex": 3}, 0)).of(None)) == [Citation("https://a.test", "A")]
 
 
-@given(st.text(min_size=1, max_size=20), st.data())
+@given(st.text(min_size=1, max_size=20) | st.text("aé€", min_size=250, max_size=2100), st.data())
 def test_what_is_written_is_read_the_same(text: str, data: st.DataObject) -> None:
     """Citations of another provider's reach a client of Gemini's in the right place, whatever the letters."""
     start = data.draw(st.integers(0, len(text) - 1))
     citation = Citation("https://a.test", "A", start=start, end=data.draw(st.integers(start + 1, len(text))))
     cited = Cited()
     cited.add(citation, text, 2)
-    assert list(citations(cited.metadata(), text, 2)) == [citation]
+    assert list(Sources(cited.metadata()).of(text, 2)) == [citation]
 
 
 def test_what_has_no_place_is_told_without_one() -> None:
@@ -87,6 +87,14 @@ def test_what_has_no_place_is_told_without_one() -> None:
     assert cited.metadata() == {
         "groundingMetadata": {"groundingChunks": [{"web": {"uri": "https://a.test"}}], "groundingSupports": []}
     }
+
+
+def test_a_long_piece_is_cited_without_its_words() -> None:
+    """Many citations of a whole book must not make as many books."""
+    cited = Cited()
+    cited.add(Citation("https://a.test", start=1, end=1026), "é" * 2000)
+    (support,) = cited.metadata()["groundingMetadata"]["groundingSupports"]
+    assert support["segment"] == {"startIndex": 2, "endIndex": 2052}
 
 
 def test_a_text_is_kept_while_it_is_not_too_long() -> None:

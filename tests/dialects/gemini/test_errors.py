@@ -91,6 +91,12 @@ def test_an_error_is_written_with_googles_words(kind: Kind, status: int, word: s
     assert json.loads(write_error(GatewayError(kind, "Why."))) == {"error": {"code": status, "message": "Why.", "status": word}}
 
 
+def test_a_status_of_anthropics_is_told_in_googles() -> None:
+    """Google's clients know 503 and try again."""
+    told = json.loads(write_error(GatewayError(Kind.UPSTREAM_FAILED, "Why.", status=529)))
+    assert told == {"error": {"code": 503, "message": "Why.", "status": "UNAVAILABLE"}}
+
+
 def test_when_to_try_again_is_told_in_a_retry_info() -> None:
     """Google's clients look for no header, and read it back as it was written."""
     written = write_error(GatewayError(Kind.RATE_LIMITED, "Slow down.", retry_after=7.5))

@@ -63,10 +63,32 @@ def test_any_bytes_are_cut_and_none_is_lost(body: bytes, cuts: list[int]) -> Non
     assert [piece.data for piece in pieces if piece.data] == [piece.data for piece in cut([body])[0] if piece.data]
 
 
+def test_a_read_that_is_one_event_needs_no_cutting() -> None:
+    """Nearly every one is. One that is not, or that goes on what came before, must be fed."""
+    cutter = Cutter()
+    assert cutter.lone(b"data: {}\r\n\r\n") == b""  # nobody knows the framing yet
+    cutter.feed(b"data: {}\r\n\r\n")
+    assert cutter.lone(b"data: {}\r\n\r\n") == b"{}"
+    for data in (b"data: {}\n\n", b"data: {}\r\n", b"data: {}\r\n\r\ndata: {}\r\n\r\n", b": {}\r\n\r\n", b"data: {\r}\r\n\r\n"):
+        assert cutter.lone(data) == b""
+    cutter.feed(b"data: ")
+    assert cutter.lone(b"data: {}\r\n\r\n") == b""
+
+
 def test_an_error_that_breaks_events_off_is_found_as_bare_json() -> None:
     """Google writes it without `data:` in front; its own SDK reads it so."""
     pieces, _ = cut([sse(*TEXTS[:2]) + b'{\r\n  "error": {"code": 500}\r\n}\r\n'])
     assert json.loads(pieces[-1].data) == {"error": {"code": 500}}
+
+
+@pytest.mark.parametrize("step", [1, 7, 10_000])
+def test_white_space_without_end_is_not_held_without_end(step: int) -> None:
+    """A provider that sends nothing else must not fill the memory, however it is cut."""
+    body = b" " * 5000 + b'[{"a": 1}]'
+    cutter = Cutter()
+    pieces = [piece for at in range(0, len(body), step) for piece in cutter.feed(body[at : at + step])]
+    assert cutter.framing == "sse"
+    assert b"".join(piece.raw for piece in [*pieces, *cutter.close()]) == body
 
 
 def test_what_is_held_is_known_and_can_be_given_up() -> None:

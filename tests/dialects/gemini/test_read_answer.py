@@ -12,7 +12,7 @@ from conformance.recordings import Recording, parameters, recordings
 from conformance.said import said
 from dialects.gemini.samples import BLOCKED, COUNTS, SCRAP, candidate, chunk, frame
 from trunkline.canon.chat import Choice, Citation, Other, Reply, Seal, Text, Thinking, ToolCall
-from trunkline.canon.errors import GatewayError, Kind
+from trunkline.canon.errors import GatewayError
 from trunkline.dialects.gemini.read_answer import created, read_answer
 from trunkline.dialects.gemini.write_answer import write_answer
 
@@ -79,10 +79,10 @@ def test_a_blocked_prompt_is_a_filtered_answer() -> None:
     ],
 )
 def test_an_answer_that_ended_in_an_error_and_says_nothing_is_one(told: Any) -> None:
-    """Recorded with status 200; as an empty stop it would leave an agent at a loss."""
-    with pytest.raises(GatewayError) as failed:
-        read(told)
-    assert (failed.value.kind, failed.value.retryable) == (Kind.UPSTREAM_FAILED, True)
+    """Recorded with status 200; as an empty stop it would leave an agent at a loss. Its tokens are paid for all the same."""
+    reply = read({**told, "usageMetadata": COUNTS})
+    assert [(choice.parts, choice.finish) for choice in reply.choices] == [((), "error")]
+    assert (reply.usage.input, reply.usage.output) == (9, 8)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from trunkline.canon.chat import NOTHING, Chat, Message, Text, Tool, ToolChoice
 from trunkline.canon.errors import GatewayError
 from trunkline.dialects.dialect import Named
 from trunkline.dialects.gemini.read_chat import read_chat
-from trunkline.dialects.gemini.read_settings import HINTS
+from trunkline.dialects.gemini.read_settings import HINTS, NEEDED
 from trunkline.dialects.gemini.request import read_request
 
 HI = {"contents": [{"parts": [{"text": "Hi"}]}]}
@@ -46,13 +46,14 @@ def test_a_request_is_read() -> None:
             "toolConfig.retrievalConfig": {},
             "generationConfig.speechConfig": {},
         },
+        needed=frozenset({"cachedContent"}),
         hints=HINTS,
     )
 
 
 def test_a_small_request_is_small() -> None:
     """Nothing is invented."""
-    assert read_chat(ask(HI)) == Chat("gemini", "gemini-x", (USER,), hints=HINTS)
+    assert read_chat(ask(HI)) == Chat("gemini", "gemini-x", (USER,), needed=NEEDED, hints=HINTS)
     assert read_chat(ask(HI)).vendor is NOTHING
 
 

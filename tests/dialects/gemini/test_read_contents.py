@@ -17,7 +17,7 @@ def read(*contents: Any) -> list[Message]:
     reader = ContentReader()
     for at, content in enumerate(contents):
         reader.read(content, f"contents[{at}]")
-    return reader.messages
+    return reader.messages()
 
 
 def call(name: str, **more: Any) -> dict[str, Any]:

@@ -29,6 +29,11 @@ def read(told: Any) -> Part:
         ({"text": "a"}, Text("a")),
         ({"text": "a", "thoughtSignature": "c2ln"}, Text("a", SEAL)),
         ({"text": "", "thought_signature": "c2ln"}, Text("", SEAL)),
+        ({"text": "a", "thoughtSignature": "skip_thought_signature_validator"}, Text("a")),
+        (
+            {"functionCall": {"name": "f"}, "thoughtSignature": "skip_thought_signature_validator"},
+            ToolCall("made", "f", "{}"),
+        ),
         ({"text": "a", "thought": False}, Text("a")),
         ({"text": "a", "thought": True}, Thinking("a")),
         ({"text": "a", "thought": True, "thoughtSignature": FOREIGN}, Thinking("a", CLAUDE)),

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trunkline.canon.usage import NO_USAGE, Usage
-from trunkline.dialects.gemini.usage import read_usage, write_usage
+from trunkline.dialects.gemini.usage import Told, read_usage, write_usage
 
 ALL = {
     "promptTokenCount": 100,
@@ -76,3 +76,15 @@ def test_a_providers_own_usage_goes_out_as_it_is_and_none_is_none() -> None:
     raw = msgspec.json.encode(ALL).decode()
     assert msgspec.json.decode(msgspec.json.encode(write_usage(read_usage(ALL)[0], raw))) == ALL
     assert write_usage(NO_USAGE, "") is None
+
+
+def test_the_last_counts_hold() -> None:
+    """They come with every piece of a stream, and what counts nothing must not wipe them out."""
+    told = Told()
+    assert told.read() == (NO_USAGE, "")
+    for usage in ({"promptTokenCount": 8}, {"promptTokenCount": 9}, {"trafficType": "ON_DEMAND"}):
+        told.keep(msgspec.Raw(msgspec.json.encode(usage)))
+        assert told.read()[0].input == usage.get("promptTokenCount", 9)
+    assert told.read()[1] == '{"promptTokenCount":9}'
+    told.keep(msgspec.Raw(b'{"promptTokenCount":1e999}'))
+    assert told.read() == (NO_USAGE, "")

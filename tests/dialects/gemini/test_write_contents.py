@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from trunkline.canon.chat import Chat, Media, Message, Part, Role, Seal, Text, ToolCall, ToolResult
+from trunkline.canon.errors import GatewayError
 from trunkline.canon.facts import NO_FACTS, Facts
 from trunkline.canon.loss import Loss
 from trunkline.dialects.gemini.write_contents import write_contents
@@ -88,10 +89,51 @@ def test_instructions_are_hoisted_in_order() -> None:
     assert brief(told) == [("user", "x", "y")]
 
 
-def test_instructions_alone_are_a_users_words() -> None:
-    """Gemini refuses a request without contents."""
-    assert write(say("system", "a")) == {"contents": [{"role": "user", "parts": [{"text": "a"}]}]}
-    assert write() == {"contents": []}
+ALONE = {"contents": [{"role": "user", "parts": [{"text": "a"}]}]}
+ANSWERED = {"contents": [*ALONE["contents"], {"role": "model", "parts": [{"text": "b"}]}]}
+FIRST = {"systemInstruction": {"parts": [{"text": "s"}]}}
+
+
+@pytest.mark.parametrize(
+    ("messages", "found"),
+    [
+        ([say("system", "a")], ALONE),
+        ([say("system", "a"), say("assistant", "b")], ANSWERED),
+        ([say("system", "s"), say("developer", "a")], {**ALONE, **FIRST}),
+        ([say("system", "s"), say("developer", "a"), say("assistant", "b")], {**ANSWERED, **FIRST}),
+    ],
+)
+def test_instructions_that_nobody_asks_beside_are_a_users_words(messages: list[Message], found: Any) -> None:
+    """Gemini refuses a request without contents, and goes on with its own answer where that stands last. They stay where they
+    are when the history grows: caches hang on it.
+    """
+    assert write(*messages) == found
+
+
+def test_an_instruction_after_an_answer_is_said_where_it_stands() -> None:
+    """And told, for it weighs less there."""
+    loss = Loss(strict=True)
+    turns = [say("user", "a"), say("assistant", "b"), say("system", "c"), say("developer", "d"), say("user", "e")]
+    told = write_contents(Chat("openai_chat", "m", tuple(turns)), NO_FACTS, loss)
+    assert brief(told) == [("user", "a"), ("model", "b"), ("user", "c", "d", "e")]
+    assert ("systemInstruction" in told, list(loss.names)) == (False, ["messages[2].role", "messages[3].role"])
+
+
+@pytest.mark.parametrize(
+    ("dialect", "messages"),
+    [("openai_chat", ()), ("gemini", ()), ("openai_chat", (say("user", ""),)), ("anthropic", (say("assistant"),))],
+)
+def test_a_conversation_without_words_is_refused(dialect: str, messages: tuple[Message, ...]) -> None:
+    """Its client is told, in its own words, and no provider is asked."""
+    with pytest.raises(GatewayError) as refused:
+        write_contents(Chat(dialect, "m", messages), NO_FACTS, Loss(strict=False))
+    assert (refused.value.status, refused.value.param) == (400, "messages")
+
+
+def test_a_client_of_geminis_instructs_as_it_likes() -> None:
+    """The provider is to judge it."""
+    chat = Chat("gemini", "m", (say("system", "s"),))
+    assert write_contents(chat, NO_FACTS, Loss(strict=False)) == {"contents": [], **FIRST}
 
 
 @pytest.mark.parametrize(

@@ -64,8 +64,8 @@ def write(part: Part, dialect: str = "openai_chat", role: Role = "user", facts: 
             [],
         ),
         (ToolCall("tlc_x_0", "see", "", CLAUDE), {"functionCall": {"name": "see", "args": {}}}, ["reasoning"]),
-        (ToolCall("c1", "see", '{"a'), {"functionCall": {"name": "see", "args": {"arguments": '{"a'}, "id": "c1"}}, []),
-        (ToolCall("c1", "see", "[1]"), {"functionCall": {"name": "see", "args": {"arguments": "[1]"}, "id": "c1"}}, []),
+        (ToolCall("c1", "see", '{"a'), {"functionCall": {"name": "see", "args": {"_raw": '{"a'}, "id": "c1"}}, []),
+        (ToolCall("c1", "see", "[1]"), {"functionCall": {"name": "see", "args": {"_raw": "[1]"}, "id": "c1"}}, []),
         (
             ToolResult("c1", "", (Text("15"),)),
             {"functionResponse": {"name": fitting("look it"), "response": {"output": "15"}, "id": "c1"}},
@@ -82,15 +82,15 @@ def write(part: Part, dialect: str = "openai_chat", role: Role = "user", facts: 
             [],
         ),
         (
-            ToolResult("tlc_x_0", "", (Text("see"), PNG, Other("anthropic", {}))),
+            ToolResult("tlc_x_0", "", (Text("see"), PNG, Other("anthropic", {"x": 1}), Other("gemini", {"y": 2}))),
             {
                 "functionResponse": {
                     "name": "see",
-                    "response": {"output": "see"},
-                    "parts": [{"inlineData": {"mimeType": "image/png", "data": "YQ=="}}],
+                    "response": {"output": 'see{"x":1}'},
+                    "parts": [{"inlineData": {"mimeType": "image/png", "data": "YQ=="}}, {"y": 2}],
                 }
             },
-            ["p.content[2]"],
+            [],
         ),
         (PNG, {"inlineData": {"mimeType": "image/png", "data": "YQ=="}}, []),
         (
@@ -104,7 +104,6 @@ def write(part: Part, dialect: str = "openai_chat", role: Role = "user", facts: 
             {"fileData": {"fileUri": "https://a.test/b", "mimeType": "video/mp4"}},
             [],
         ),
-        (Other("anthropic", {"type": "server_tool_use"}), None, ["p"]),
         (Other("gemini", {"executableCode": {}}), {"executableCode": {}}, []),
     ],
 )
@@ -137,6 +136,11 @@ def test_a_part_of_geminis_own_is_written_back(part: Part, found: Any, lost: lis
     assert write(part, "gemini") == (found, lost)
 
 
+def test_what_another_model_did_by_itself_is_left_out() -> None:
+    """The call of its own tool is past, and the caller is told."""
+    assert write(Other("anthropic", {"type": "server_tool_use"}), role="assistant") == (None, ["p"])
+
+
 @pytest.mark.parametrize(
     ("part", "role", "facts"),
     [
@@ -145,6 +149,7 @@ def test_a_part_of_geminis_own_is_written_back(part: Part, found: Any, lost: lis
         (Media("document", file_id="file-1"), "user", NO_FACTS),
         (PNG, "system", NO_FACTS),
         (ToolResult("c1", "", (Media("document", file_id="file-1"),)), "tool", NO_FACTS),
+        (Other("anthropic", {"type": "search_result"}), "user", NO_FACTS),
     ],
 )
 def test_what_the_model_would_miss_is_refused(part: Part, role: Role, facts: Facts) -> None:

@@ -127,6 +127,13 @@ def test_choices_are_told_apart() -> None:
     assert [one["finishReason"] for one in told[-1]["candidates"]] == ["STOP", "MAX_TOKENS"]
 
 
+def test_text_of_one_choice_stands_together() -> None:
+    """Choices that speak by turns in one read make one piece each, as Gemini's do; a piece holds parts in their order."""
+    lot: list[Event] = [Open(0, Text("")), Open(1, Thinking(""), 1), Delta(0, "a"), Delta(1, "b"), Delta(0, "c"), Delta(1, "d")]
+    told = write([Begin("i", "m"), *lot])
+    assert [one["candidates"][0]["content"]["parts"] for one in told] == [[{"text": "ac"}], [{"text": "bd", "thought": True}]]
+
+
 def test_an_end_that_nobody_explained_is_a_stop() -> None:
     """A client takes a stream without a finish reason for a broken one."""
     assert (

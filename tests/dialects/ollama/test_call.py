@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from trunkline.dialects.ollama.call import arguments, as_text
+from trunkline.dialects.ollama.call import arguments
 
 
 @pytest.mark.parametrize(
@@ -28,18 +28,6 @@ from trunkline.dialects.ollama.call import arguments, as_text
 def test_arguments(text: str, told: dict[str, Any]) -> None:
     """A provider answers 400 to arguments that are no object; what a model got wrong must still be seen by it."""
     assert json.loads(bytes(arguments(text))) == told
-
-
-@pytest.mark.parametrize("text", ['{"a":1}', "{}", '{"a"', "[1]"])
-def test_a_history_gives_back_what_the_model_wrote(text: str) -> None:
-    """What stood under a key of ours is not sent on as if the model had written that key."""
-    assert as_text(json.loads(bytes(arguments(text)))) == text
-
-
-@pytest.mark.parametrize("told", [{"_raw": 1}, {"_raw": "a", "b": 2}])
-def test_a_key_like_ours_is_the_models(told: dict[str, Any]) -> None:
-    """Only what we make is unmade."""
-    assert json.loads(as_text(told)) == told
 
 
 def test_spelling_is_the_models_own() -> None:

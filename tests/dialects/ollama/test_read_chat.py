@@ -87,14 +87,24 @@ def test_a_request_is_read() -> None:
 
 
 def test_only_what_shapes_the_answer_is_a_loss_elsewhere() -> None:
-    """A strict model must refuse a suffix and take a `keep_alive`."""
-    chat = read("generate", prompt="a", suffix="b", keep_alive=0, options={"num_gpu": 1, "mirostat": 2})
+    """A strict model must refuse Mirostat and take a `keep_alive`."""
+    chat = read("generate", prompt="a", keep_alive=0, options={"num_gpu": 1, "mirostat": 2})
     with pytest.raises(GatewayError):
         own_fields(chat, "anthropic", Loss(strict=True))
     loss = Loss(strict=False)
     own_fields(chat, "anthropic", loss)
-    assert list(loss.names) == ["suffix", "keep_alive", "options.num_gpu", "options.mirostat"]
-    assert chat.vendor.keys() - chat.hints == {"suffix", "options.mirostat"}
+    assert list(loss.names) == ["keep_alive", "options.num_gpu", "options.mirostat"]
+    assert chat.vendor.keys() - chat.hints == {"options.mirostat"}
+
+
+@pytest.mark.parametrize(("name", "value"), [("suffix", "b"), ("context", [1]), ("raw", True), ("template", "{{ .Prompt }}")])
+def test_what_makes_it_another_question_is_refused_elsewhere(name: str, value: object) -> None:
+    """A completion in the middle without its end, or the next turn without the first, would be answered wrongly."""
+    chat = read("generate", prompt="a", **{name: value})
+    assert chat.needed == {name}
+    with pytest.raises(GatewayError) as raised:
+        own_fields(chat, "anthropic", Loss(strict=False))
+    assert raised.value.param == name
 
 
 def test_what_the_python_client_sends_empty_says_nothing() -> None:

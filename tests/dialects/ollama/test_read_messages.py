@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from trunkline.canon.chat import Media, Message, Part, Text, Thinking, ToolCall,
 from trunkline.canon.errors import GatewayError
 from trunkline.dialects.names import is_made
 from trunkline.dialects.ollama.read_messages import read_messages, read_prompt
-from trunkline.dialects.ollama.taken import Taken
+from trunkline.dialects.taken import Taken
 
 PICTURE = Media("image", media_type="image/png", data=PNG)
 
@@ -143,3 +144,17 @@ def test_what_is_wrong_is_named(message: Any, path: str) -> None:
 def test_the_generate_form(fields: dict[str, Any], messages: list[Message]) -> None:
     """One question; none loads the model."""
     assert list(read_prompt(Taken(fields, ""))) == messages
+
+
+@pytest.mark.parametrize("told", [{"tool_name": "f{}"}, {"tool_call_id": "c{}"}, {}])
+def test_a_turn_of_many_calls_takes_no_more_than_its_length(told: dict[str, str]) -> None:
+    """A minute of one core for a megabyte would stop everybody else's requests."""
+    many = 20_000
+    made = calls(*((f"f{at}", {}) for at in range(many)))
+    answers = [{"role": "tool", **{name: text.format(at) for name, text in told.items()}} for at in reversed(range(many))]
+    began = time.process_time()
+    called, answered = read({"role": "assistant", "tool_calls": made}, *answers)
+    assert time.process_time() - began < 3
+    order = [part.id for part in answered.parts if isinstance(part, ToolResult)]
+    assert order == [f"c{at}" for at in (reversed(range(many)) if told else range(many))]
+    assert len(called.parts) == many

@@ -105,11 +105,9 @@ def test_parts_find_their_fields() -> None:
         ("tool_calls", "tool_use", "stop"),
         ("length", "max_tokens", "length"),
         ("content_filter", "SAFETY", "content_filter"),
-        ("pause", "pause_turn", "stop"),
         ("", "", "stop"),
         ("stop", "load", "load"),
         ("stop", "unload", "unload"),
-        ("error", "OTHER", "error"),
     ],
 )
 def test_reasons(finish: Any, native: str, reason: str) -> None:
@@ -117,12 +115,20 @@ def test_reasons(finish: Any, native: str, reason: str) -> None:
     assert written(of(Text("a"), finish=finish, native_finish=native))["done_reason"] == reason
 
 
-@pytest.mark.parametrize(("native", "message"), [("OTHER", "finish its answer (OTHER)."), ("", "finish its answer.")])
-def test_an_answer_that_failed_without_a_word_is_an_error(native: str, message: str) -> None:
-    """An empty answer that says nothing of why leaves its user in the dark."""
+@pytest.mark.parametrize(
+    ("finish", "native", "message"),
+    [
+        ("error", "OTHER", "finish its answer (OTHER)."),
+        ("error", "", "finish its answer."),
+        ("pause", "pause_turn", "go on with it (pause_turn), which Ollama's API cannot say."),
+    ],
+)
+@pytest.mark.parametrize("parts", [(), (Text("a"),)])
+def test_an_answer_that_is_not_finished_is_an_error(finish: Any, native: str, message: str, parts: tuple[Text, ...]) -> None:
+    """What there is of it must not look like the whole, and nothing at all leaves its user in the dark."""
     with pytest.raises(GatewayError) as raised:
-        write_answer(of(finish="error", native_finish=native), frame())
-    assert raised.value.kind is Kind.UPSTREAM_FAILED
+        write_answer(of(*parts, finish=finish, native_finish=native), frame())
+    assert (raised.value.kind, raised.value.retryable) == (Kind.UPSTREAM_FAILED, finish == "error")
     assert raised.value.message.endswith(message)
 
 

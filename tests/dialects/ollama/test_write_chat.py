@@ -12,7 +12,20 @@ from hypothesis import strategies as st
 from conformance.recordings import Recording, parameters
 from dialects.ollama import samples
 from dialects.ollama.samples import PNG, ask, calls
-from trunkline.canon.chat import Chat, Message, Other, OutputFormat, Reasoning, Sampling, Text, Tool, ToolChoice
+from trunkline.canon.chat import (
+    Chat,
+    Media,
+    Message,
+    Other,
+    OutputFormat,
+    Reasoning,
+    Sampling,
+    Text,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    ToolResult,
+)
 from trunkline.canon.errors import GatewayError
 from trunkline.canon.facts import NO_FACTS, Facts
 from trunkline.canon.loss import Loss
@@ -171,12 +184,12 @@ EFFORT = ["reasoning_effort"]
         (Reasoning("adaptive"), SWITCH, True, []),
         (Reasoning("on", effort="low"), SWITCH, "low", []),
         (Reasoning("on", effort="max"), SWITCH, "max", []),
-        (Reasoning("on", effort="minimal"), SWITCH, "low", []),
-        (Reasoning("on", effort="xhigh"), SWITCH, "high", []),
-        (Reasoning("on", effort="max"), Facts(thinks="switch", efforts=("low", "medium", "high")), "high", []),
+        (Reasoning("on", effort="minimal"), SWITCH, "low", EFFORT),
+        (Reasoning("on", effort="xhigh"), SWITCH, "high", EFFORT),
+        (Reasoning("on", effort="max"), Facts(thinks="switch", efforts=("low", "medium", "high")), "high", EFFORT),
         (Reasoning("on", effort="high"), Facts(thinks="switch", efforts=("none",)), "high", []),
-        (Reasoning("on", budget=1024), SWITCH, True, []),
-        (Reasoning("on", budget=8000), Facts(thinks="switch", efforts=("low", "medium", "high")), "medium", []),
+        (Reasoning("on", budget=1024), SWITCH, True, EFFORT),
+        (Reasoning("on", budget=8000), Facts(thinks="switch", efforts=("low", "medium", "high")), "medium", EFFORT),
         (Reasoning("off"), Facts(thinks="switch", thinking_off=False), None, EFFORT),
         (Reasoning("off"), NO_FACTS, None, []),
         (Reasoning("on", effort="high"), NO_FACTS, None, EFFORT),
@@ -237,11 +250,43 @@ def test_the_generate_form_becomes_a_chat() -> None:
     chat, body = again({"prompt": "hi", "system": "be kind", "stream": False}, "generate")
     assert [message["content"] for message in body["messages"]] == ["be kind", "hi"]
     assert read_chat(ask(body)).messages == chat.messages
-    loss = Loss(strict=False)
-    raw = read_chat(ask({"prompt": "hi", "raw": True, "suffix": "s", "keep_alive": 0}, "generate"))
-    body = json.loads(write_chat(raw, "m", NO_FACTS, loss, ask_usage=False).body)
-    assert list(loss.names) == ["suffix", "raw"]
-    assert (body["keep_alive"], {"suffix", "raw"} & body.keys()) == (0, set())
+    _, body = again({"prompt": "hi", "keep_alive": 0}, "generate")
+    assert body["keep_alive"] == 0
+    raw = read_chat(ask({"prompt": "hi", "raw": True}, "generate"))
+    with pytest.raises(GatewayError, match="only /api/generate takes it"):
+        write_chat(raw, "m", NO_FACTS, Loss(strict=False), ask_usage=False)
+
+
+NOTHING_SAID = [
+    (),
+    (Message("user", ()),),
+    (Message("system", (Text("s"),)), Message("user", (Text(" \n"),))),
+    (Message("system", (Text(" "),)),),
+]
+
+
+@pytest.mark.parametrize("messages", NOTHING_SAID)
+def test_a_conversation_without_a_word_is_refused(messages: tuple[Message, ...]) -> None:
+    """To Ollama it is the request to load the model, and its answer would be empty; its own clients mean just that."""
+    with pytest.raises(GatewayError, match="The conversation is empty") as raised:
+        write_chat(Chat("anthropic", "m", messages), "m", NO_FACTS, Loss(strict=False), ask_usage=False)
+    assert (raised.value.status, raised.value.param) == (400, "messages")
+    write_chat(Chat("ollama", "m", messages), "m", NO_FACTS, Loss(strict=False), ask_usage=False)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        Message("system", (Text("s"),)),
+        Message("assistant", (ToolCall("i", "f", "{}"),)),
+        Message("tool", (ToolResult("i", "f", ()),)),
+        Message("user", (Media("image", data=PNG),)),
+    ],
+)
+def test_a_word_of_anybody_is_a_conversation(message: Message) -> None:
+    """An empty result or a picture alone is asked about, and so are instructions alone."""
+    out = write_chat(Chat("anthropic", "m", (message,)), "m", NO_FACTS, Loss(strict=False), ask_usage=False)
+    assert json.loads(out.body)["messages"]
 
 
 ASKED = [recording for recording in samples.RECORDED if recording.request]

@@ -93,7 +93,6 @@ ROWS: list[tuple[str, Message, list[dict[str, Any]], list[str]]] = [
         msgspec.structs.replace(
             user(
                 Text("a", citations=(Citation("u"),), cache="1h", vendor={"x": 1}),
-                Other("anthropic", {}),
                 Media("image", data=PNG, detail="high"),
             ),
             name="bob",
@@ -106,8 +105,7 @@ ROWS: list[tuple[str, Message, list[dict[str, Any]], list[str]]] = [
             "cache_control",
             "messages[0].content[0].x",
             "messages[0].content[0].citations",
-            "messages[0].content[1]",
-            "messages[0].content[2].detail",
+            "messages[0].content[1].detail",
         ],
     ),
     (
@@ -178,10 +176,10 @@ RESULTS: list[tuple[str, tuple[Part, ...], list[dict[str, Any]], list[str]]] = [
         ["cache_control"],
     ),
     (
-        "what has no field is told",
-        (Text("stray"), ToolResult("i", "f", (Other("anthropic", {}),), vendor={"x": 1})),
-        [{"role": "tool", "content": "", "tool_name": "f", "tool_call_id": "i"}],
-        ["messages[1].content[0]", "messages[1].content[1].content[0]", "messages[1].content[1].x"],
+        "what only another dialect knows stands as it is, what has no field is told",
+        (ToolResult("i", "f", (Other("anthropic", {"type": "tool_reference"}),), vendor={"x": 1}),),
+        [{"role": "tool", "content": '{"type":"tool_reference"}', "tool_name": "f", "tool_call_id": "i"}],
+        ["messages[1].content[0].x"],
     ),
 ]
 
@@ -191,6 +189,35 @@ def test_results_are_written(parts: tuple[Part, ...], told: list[dict[str, Any]]
     """A result that its call cannot be told of is one the model ignores."""
     messages, names = write(CALLS, Message("tool", parts))
     assert (messages[1:], names) == (told, lost)
+
+
+def test_what_only_another_dialect_knows() -> None:
+    """A question without it would be another question; an answer does without."""
+    code = Other("gemini", {"executableCode": {}})
+    assert write(Message("assistant", (code, Text("a"))))[1] == ["messages[0].content[0]"]
+    for message in (user(code), Message("system", (code,)), user(ToolResult("i", "f", ())), Message("tool", (code,))):
+        with pytest.raises(GatewayError) as raised:
+            write(message)
+        assert (raised.value.status, raised.value.param) == (400, "messages[0].content[0]")
+
+
+def test_an_instruction_after_an_answer_stays_there() -> None:
+    """Hoisted it would leave the assistant to go on with its own text, and move the prompt that is cached."""
+    history = (
+        Message("system", (Text("s"),)),
+        user(Text("a")),
+        Message("assistant", (Text("b"),)),
+        Message("developer", (Text("c"),)),
+        Message("assistant", (Text("d"),)),
+        user(Text("e")),
+    )
+    told, lost = write(*history)
+    assert [(one["role"], one["content"]) for one in told] == [
+        ("system", "s"), ("user", "a"), ("assistant", "b"), ("user", "c"), ("assistant", "d"), ("user", "e"),
+    ]  # fmt: skip
+    assert lost == ["messages[3].role"]
+    assert write(*history[:4])[0] == told[:4]
+    assert write(*history[:1])[0] == told[:1]
 
 
 ORDER = (user(Text("a")), Message("system", (Text("s"),)), user(Text("b")), Message("developer", (Text("d"),)))

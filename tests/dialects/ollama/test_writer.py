@@ -163,12 +163,17 @@ def test_an_error_is_a_line_and_nothing_follows_it() -> None:
     assert OllamaWriter(frame()).fail(error) == b'{"error":"gone"}\n'
 
 
-def test_an_answer_that_failed_without_a_word_is_an_error() -> None:
-    """And one that said something ends in its reason."""
+def test_an_answer_that_is_not_finished_is_an_error() -> None:
+    """Whatever it said already: a client must not take it for the whole."""
     found: list[Event] = [Begin("", "m"), Finished("error", "MALFORMED_FUNCTION_CALL"), End()]
     assert written(found) == [{"error": "The model could not finish its answer (MALFORMED_FUNCTION_CALL)."}]
     found[1:1] = [Open(0, Text("")), Delta(0, "a"), Close(0)]
-    assert written(found)[-1]["done_reason"] == "error"
+    assert [line.get("error") for line in written(found)] == [
+        None,
+        "The model could not finish its answer (MALFORMED_FUNCTION_CALL).",
+    ]
+    found[-2] = Finished("pause", "pause_turn")
+    assert "wants its answer sent back" in written(found)[-1]["error"]
 
 
 def test_a_stream_cut_short_has_no_end() -> None:

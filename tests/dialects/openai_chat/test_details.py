@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from dialects.openai_chat.telling import CLAUDE, GEMINI, OTHER
 from trunkline.canon.chat import Other, Part, Seal, Text, Thinking, ToolCall
 from trunkline.dialects.openai_chat.details import read_extra, read_thinking, write_details, write_extra
-from trunkline.dialects.state import SEALED, wrap
+from trunkline.dialects.state import wrap
 
 SIGNED = {"type": "reasoning.text", "signature": "sig", "format": "anthropic-claude-v1"}
 ENCRYPTED = {"type": "reasoning.encrypted", "data": "enc", "format": "openai-responses-v1"}
@@ -67,14 +67,26 @@ THOUGHTS = (
 )
 
 
-@given(st.lists(THOUGHTS, max_size=4))
-def test_what_is_written_is_read_the_same(thoughts: list[Part]) -> None:
+@given(st.lists(THOUGHTS, max_size=4), st.booleans())
+def test_what_is_written_is_read_the_same(thoughts: list[Part], wrapped: bool) -> None:
     """Words, state, family and order survive the way through a client."""
-    assert read_thinking({"reasoning_details": write_details(thoughts, own=True)}) == thoughts
+    assert read_thinking({"reasoning_details": write_details(thoughts, own=True, wrapped=wrapped)}) == thoughts
+
+
+def test_to_a_client_state_of_another_family_is_wrapped() -> None:
+    """Its next turn may go to a provider of this form, and raw state would not be found among the bytes that pass."""
+    own = Seal("openai_chat", "own")
+    thoughts = [Thinking("a", CLAUDE), Thinking("", OTHER, redacted=True), Thinking("b", own)]
+    told = write_details(thoughts, own=False, wrapped=True)
+    assert told == [
+        {"type": "reasoning.text", "text": "a", "signature": wrap(CLAUDE), "format": "anthropic-claude-v1", "index": 0},
+        {"type": "reasoning.encrypted", "data": wrap(OTHER), "format": "openai-responses-v1", "index": 1},
+        {"type": "reasoning.text", "text": "b", "signature": "own", "index": 2},
+    ]
 
 
 def test_entries_have_openrouters_names() -> None:
-    """Claude's and Gemini's state stands raw under the names that OpenRouter gives it."""
+    """To a provider Claude's and Gemini's state goes raw, under the names that OpenRouter gives it."""
     told = write_details(
         [
             Thinking("a", CLAUDE),
@@ -97,10 +109,10 @@ def test_entries_have_openrouters_names() -> None:
 
 
 def test_googles_slot() -> None:
-    """Gemini's own state stands there raw; another family's is wrapped, for a client of Google's endpoint expects base64."""
-    assert write_extra(GEMINI) == {"google": {"thought_signature": "c2ln"}}
-    told = write_extra(CLAUDE)
-    assert told["google"]["thought_signature"].startswith(SEALED)
-    assert read_extra(told) == CLAUDE
+    """What stands there raw is Gemini's, as clients of Google's own endpoint hand it back; what is wrapped is whose it was."""
+    assert write_extra("c2ln") == {"google": {"thought_signature": "c2ln"}}
+    assert read_extra(write_extra("c2ln")) == GEMINI
+    assert read_extra(write_extra(wrap(GEMINI))) == GEMINI
+    assert read_extra(write_extra(wrap(CLAUDE))) == CLAUDE
     assert read_extra({"google": {}}) is None
     assert read_extra({"google": {"thought_signature": ""}}) is None

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any, TypeVar
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from dialects.openai_chat.mutants import ANSWER, CHUNK, REQUEST, VALUES, mutated, paths
 from trunkline.canon.chat import Chat, Message, Text
 from trunkline.canon.errors import GatewayError, Kind
-from trunkline.canon.facts import NO_FACTS
+from trunkline.canon.facts import NO_FACTS, Facts
 from trunkline.canon.loss import Loss
-from trunkline.canon.stream import unfold
+from trunkline.canon.stream import End, Fail, unfold
 from trunkline.dialects.dialect import Dialect, Frame, Listed
 from trunkline.dialects.openai_chat.dialect import OpenAIChat
+from trunkline.dialects.table import DIALECTS
 
 DIALECT: Dialect = OpenAIChat()
 
@@ -66,3 +73,93 @@ def test_tokens_cannot_be_asked_for() -> None:
         DIALECT.read_count(b'{"input_tokens":3}')
     assert caught.value.kind is Kind.UPSTREAM_PROTOCOL
     assert json.loads(DIALECT.write_count_answer(3)) == {}
+
+
+Read = TypeVar("Read")
+FACTS = Facts(thinks="budget", takes=frozenset({"top_k"}), reasoning_field="reasoning_details")
+ASKED = DIALECT.read_request(b'{"model":"m","messages":[],"stream":true,"stream_options":{"include_usage":true}}')
+FRAME = Frame(ASKED, "ours", 1)
+
+
+def changes(told: dict[str, Any]) -> Iterator[bytes]:
+    """It with each of its values made each of another kind, in turn."""
+    for path in paths(told):
+        for value in VALUES:
+            yield mutated(told, (path, value))
+
+
+def several(told: dict[str, Any]) -> st.SearchStrategy[bytes]:
+    """It with some of its values made others."""
+    change = st.tuples(st.sampled_from([*paths(told)]), st.sampled_from(VALUES))
+    return st.lists(change, min_size=2, max_size=5).map(lambda found: mutated(told, *found))
+
+
+def outcome(read: Callable[[], Read]) -> Read | GatewayError:
+    """What is read, or why it is not."""
+    try:
+        return read()
+    except GatewayError as error:
+        return error
+
+
+def check_request(body: bytes) -> None:
+    """It is read and written for every provider, or refused: a client's mistake, with the field that is wrong."""
+    chat = outcome(lambda: DIALECT.read_chat(DIALECT.read_request(body)))
+    if isinstance(chat, GatewayError):
+        assert (chat.kind, chat.param is not None or chat.code == "invalid_json") == (Kind.BAD_REQUEST, True), body
+        return
+    for dialect in DIALECTS.values():
+        with suppress(GatewayError):
+            dialect.write_chat(chat, "m", FACTS, Loss(strict=False), ask_usage=True)
+
+
+def check_answer(body: bytes) -> None:
+    """It is read in passing and whole, or is the provider's fault; what was read every dialect can write."""
+    with suppress(GatewayError):
+        DIALECT.read_reply(body)
+    reply = outcome(lambda: DIALECT.read_answer(body, "seed"))
+    if isinstance(reply, GatewayError):
+        assert reply.fault == "upstream", body
+        return
+    for dialect in DIALECTS.values():
+        with suppress(GatewayError):
+            dialect.write_answer(reply, FRAME)
+        dialect.writer(FRAME).write(unfold(reply))
+
+
+def check_stream(body: bytes) -> None:
+    """Tap and reader never raise, and what was read every dialect can write."""
+    body = b"data: " + body + b"\n\ndata: " + mutated(CHUNK) + b"\n\ndata: [DONE]\n\n"
+    tap = DIALECT.tap(ASKED, hide_usage=False)
+    assert tap.feed(body) + tap.close() == body
+    assert tap.estimate() >= 0
+    reader = DIALECT.reader("seed")
+    events = reader.feed(body) + reader.close()
+    assert isinstance(events[-1], End | Fail)
+    for dialect in DIALECTS.values():
+        dialect.writer(FRAME).write(event for event in events if not isinstance(event, Fail))
+
+
+CHECKS = [(REQUEST, check_request), (ANSWER, check_answer), (CHUNK, check_stream)]
+
+
+def test_what_is_made_wrong_is_right_to_begin_with() -> None:
+    """The tests below say nothing where the first field they meet is refused."""
+    chat = DIALECT.read_chat(DIALECT.read_request(mutated(REQUEST)))
+    for dialect in DIALECTS.values():
+        assert dialect.write_chat(chat, "m", FACTS, Loss(strict=False), ask_usage=True).body
+    assert DIALECT.read_answer(mutated(ANSWER), "seed").choices[0].finish == "tool_calls"
+
+
+@pytest.mark.parametrize(("told", "check"), CHECKS, ids=["request", "answer", "stream"])
+def test_any_value_of_any_kind_is_read_or_refused(told: dict[str, Any], check: Callable[[bytes], None]) -> None:
+    """Whatever a client or a provider sends, it is a 400 or a 502 and never a crash of ours."""
+    for body in changes(told):
+        check(body)
+
+
+@given(st.data())
+def test_several_values_of_any_kind_are_read_or_refused(data: st.DataObject) -> None:
+    """As above: one wrong value may lead to where another does harm."""
+    told, check = data.draw(st.sampled_from(CHECKS))
+    check(data.draw(several(told)))

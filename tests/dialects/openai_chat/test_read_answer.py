@@ -183,3 +183,21 @@ def test_any_bytes_are_an_answer_or_an_error(body: bytes) -> None:
     else:
         return
     assert fault == "upstream"
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [(b'"a\xffb"', "a\ufffdb"), (b'"a\\ud800"', "a?"), (b'["a",NaN,{"text":"b"},1e999]', "b")],
+    ids=["no UTF-8", "half a surrogate pair", "numbers no one can hold"],
+)
+def test_an_answer_with_broken_text_is_read(content: bytes, text: str) -> None:
+    """A byte in a thousand that a model's server cut in two: clients of its own dialect read it, and those of others must."""
+    body = b'{"choices":[{"message":{"content":' + content + b'},"finish_reason":"stop"}]}'
+    assert read_answer(body, "s").choices[0].parts == (Text(text),)
+
+
+def test_an_answer_that_cannot_be_mended_is_the_providers_fault() -> None:
+    """A number of five thousand digits is found only where all is read: a 502, never a crash of ours."""
+    body = b'{"choices":[{"message":{"content":"a"},"finish_reason":"stop"}],"created":%b}' % (b"1" * 5000)
+    with pytest.raises(GatewayError, match="not a chat completion"):
+        read_answer(body, "s")

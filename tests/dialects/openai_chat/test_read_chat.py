@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import msgspec
@@ -53,6 +54,7 @@ PARTS: list[tuple[str, dict[str, Any], Part]] = [
         Media("image", "image/png", data="QUJD", detail="low", vendor={"image_url": {"x": 1}}),
     ),
     ("image by URL", {"type": "image_url", "image_url": {"url": "https://x/y"}}, Media("image", url="https://x/y")),
+    ("image by URL in capitals", {"type": "image_url", "image_url": {"url": "HTTPS://X/Y"}}, Media("image", url="https://X/Y")),
     ("Mistral's image", {"type": "image_url", "image_url": "https://x/y"}, Media("image", url="https://x/y")),
     ("video", {"type": "video_url", "video_url": {"url": "https://x/y"}}, Media("video", url="https://x/y")),
     ("video, short", {"type": "video_url", "video_url": "https://x/y"}, Media("video", url="https://x/y")),
@@ -215,6 +217,13 @@ WRONG: list[tuple[Any, str, str]] = [
     (said("assistant", "a", tool_calls=[{"id": "x", "type": "custom"}]), "messages[0].tool_calls[0].custom", "is required"),
     (said("assistant", [{"type": "thinking"}]), "messages[0].content[0].thinking", "must be an array"),
     (said("tool", "a"), "messages[0].tool_call_id", "is required"),
+    (said("user", [{"type": "text", "text": "a", "cache_control": 5}]), "messages[0].content[0].cache_control", "must be an"),
+    (said("user", [{"type": "text", "text": "a", "cache_control": {"ttl": []}}]),
+     "messages[0].content[0].cache_control.ttl", "must be a string"),
+    (said("assistant", "a", reasoning=5), "messages[0].reasoning", "must be a string"),
+    (said("assistant", "a", reasoning_details=5), "messages[0].reasoning_details", "must be an array"),
+    (said("assistant", "a", reasoning_details=[5]), "messages[0].reasoning_details[0]", "must be an object"),
+    (said("assistant", "a", reasoning_details=[{"type": []}]), "messages[0].reasoning_details[0].type", "must be a string"),
 ]  # fmt: skip
 
 
@@ -227,6 +236,29 @@ def test_what_is_wrong_is_named_by_its_path(message: Any, path: str, problem: st
     with pytest.raises(GatewayError, match=problem) as caught:
         messages(message)
     assert (caught.value.kind, caught.value.param) == (Kind.BAD_REQUEST, path)
+
+
+@pytest.mark.parametrize("old", [False, True], ids=["tool", "function"])
+def test_many_results_are_read_in_a_line(old: bool) -> None:
+    """A request of a megabyte must not hold up everybody else."""
+    one = {"role": "function", "name": "f", "content": "r"} if old else {"role": "tool", "tool_call_id": "x", "content": "r"}
+    call = {"id": "x", "type": "function", "function": {"name": "g", "arguments": "{}"}}
+    told = ask(messages=[said("assistant", None, tool_calls=[call] * 2000), *[one] * 20_000])
+    start = time.process_time()
+    _, results = read_chat(told).messages
+    assert len(results.parts) == 20_000
+    assert time.process_time() - start < 2  # in a square it is a minute
+
+
+def test_many_pieces_of_a_thought_are_read_in_a_line() -> None:
+    """Clients that hand back a stream's pieces as they came."""
+    pieces = [{"type": "reasoning.text", "text": "thought" * 10, "index": 0}] * 20_000
+    told = ask(messages=[said("assistant", "a", reasoning_details=pieces)])
+    start = time.process_time()
+    thought, _ = read_chat(told).messages[0].parts
+    assert isinstance(thought, Thinking)
+    assert len(thought.text) == 1_400_000
+    assert time.process_time() - start < 2
 
 
 def test_messages_must_be_readable() -> None:

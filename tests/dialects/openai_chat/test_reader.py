@@ -278,6 +278,7 @@ def test_an_event_too_long_to_hold_ends_it(body: bytes) -> None:
     whole = shown(read(first + body))
     assert whole[-1][:2] == ("fail", "The provider sent an event of more than 1048576 bytes.")
     assert shown(sliced(first + body, [10, 100_000, 800_000])) == whole
+    assert read(stream({"content": "a"}) + body)[-1] == End()
 
 
 def test_odd_chunks_do_not_end_it() -> None:

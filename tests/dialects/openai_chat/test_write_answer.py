@@ -12,11 +12,12 @@ from openai.types.chat import ChatCompletion
 
 from dialects.openai_chat.answers import REPLIES
 from dialects.openai_chat.telling import CLAUDE, GEMINI, OTHER, frame
-from trunkline.canon.chat import Choice, Citation, Media, Part, Refusal, Reply, Text, Thinking, ToolCall
+from trunkline.canon.chat import Choice, Citation, FinishReason, Media, Part, Refusal, Reply, Text, Thinking, ToolCall
+from trunkline.canon.errors import GatewayError, Kind
 from trunkline.canon.usage import Usage
 from trunkline.dialects.openai_chat.read_answer import read_answer
 from trunkline.dialects.openai_chat.write_answer import custom_input, write_answer
-from trunkline.dialects.state import SEALED
+from trunkline.dialects.state import wrap
 
 
 def written(*parts: Part, finish: Any = "stop", dialect: str = "anthropic", asked: Any = None, **rest: Any) -> dict[str, Any]:
@@ -74,9 +75,9 @@ def test_all_of_it() -> None:
                     "refusal": None,
                     "reasoning_content": "hm",
                     "reasoning_details": [
-                        {"type": "reasoning.text", "text": "hm", "signature": "sig", "format": "anthropic-claude-v1",
+                        {"type": "reasoning.text", "text": "hm", "signature": wrap(CLAUDE), "format": "anthropic-claude-v1",
                          "index": 0},
-                        {"type": "reasoning.encrypted", "data": "enc", "format": "openai-responses-v1", "index": 1},
+                        {"type": "reasoning.encrypted", "data": wrap(OTHER), "format": "openai-responses-v1", "index": 1},
                     ],
                     "annotations": [
                         {"type": "url_citation",
@@ -87,9 +88,9 @@ def test_all_of_it() -> None:
                     "images": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,QUJD"}}],
                     "tool_calls": [
                         {"id": "x", "type": "function", "function": {"name": "f", "arguments": '{"a":1}'},
-                         "extra_content": {"google": {"thought_signature": "c2ln"}}}
+                         "extra_content": {"google": {"thought_signature": wrap(GEMINI)}}}
                     ],
-                    "extra_content": {"google": {"thought_signature": "c2ln"}},
+                    "extra_content": {"google": {"thought_signature": wrap(GEMINI)}},
                 },
                 "logprobs": {"content": [{"token": "a", "logprob": -0.1, "bytes": None, "top_logprobs": []}], "refusal": None},
                 "finish_reason": "tool_calls",
@@ -123,15 +124,23 @@ def test_a_refusal_is_one() -> None:
     assert told["logprobs"] == {"content": None, "refusal": [{"token": "n"}]}
 
 
-def test_thinking_without_state_is_a_text() -> None:
-    """Nothing to hand back: no entries."""
-    assert message(Thinking("a"), Thinking("b")) == {"content": "", "refusal": None, "reasoning_content": "ab"}
+def test_thinking_without_state_is_told_as_in_a_stream() -> None:
+    """Twice: a client that reads entries sees thoughts whichever way it asks. An empty thought is none."""
+    entries = [{"type": "reasoning.text", "text": "a", "index": 0}, {"type": "reasoning.text", "text": "b", "index": 1}]
+    assert message(Thinking("a"), Thinking(""), Thinking("b")) == {
+        "content": "",
+        "refusal": None,
+        "reasoning_content": "ab",
+        "reasoning_details": entries,
+    }
 
 
-def test_foreign_state_on_a_call_is_wrapped() -> None:
-    """The slot is Google's: what stands there raw is sent to Gemini."""
-    (call,) = message(ToolCall("x", "f", "{}", CLAUDE))["tool_calls"]
-    assert call["extra_content"]["google"]["thought_signature"].startswith(SEALED)
+@pytest.mark.parametrize("finish", ["error", "pause"])
+def test_an_answer_without_an_end_is_an_error(finish: FinishReason) -> None:
+    """OpenAI has no word for it, and a client must not take half an answer for the whole."""
+    with pytest.raises(GatewayError, match="W") as caught:
+        written(Text("a"), finish=finish, native_finish="W")
+    assert caught.value.kind is Kind.UPSTREAM_FAILED
 
 
 def test_a_client_of_functions_gets_a_function_call() -> None:

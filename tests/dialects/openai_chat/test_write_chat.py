@@ -23,6 +23,7 @@ from trunkline.dialects.openai_chat.write_chat import write_chat
 
 SCHEMA = {"type": "object", "properties": {}}
 TOOLS = (Tool("f"), Tool("g"))
+HELLO = (Message("user", (Text("hi"),)),)
 
 
 def sent(chat: Chat, facts: Facts, *, strict: bool = False, ask_usage: bool = False) -> tuple[Outgoing, list[str]]:
@@ -33,10 +34,10 @@ def sent(chat: Chat, facts: Facts, *, strict: bool = False, ask_usage: bool = Fa
 
 def written(facts: Facts | None = None, *, dialect: str = "anthropic", **asked: Any) -> tuple[dict[str, Any], list[str]]:
     """What is written of these fields of a request, and the names of what was lost."""
-    outgoing, lost = sent(Chat(dialect, "asked", (), **asked), facts or Facts())
+    outgoing, lost = sent(Chat(dialect, "asked", HELLO, **asked), facts or Facts())
     assert (outgoing.path, outgoing.head) == ("/chat/completions", b"")
     body: dict[str, Any] = json.loads(outgoing.body)
-    assert (body.pop("model"), body.pop("messages")) == ("m", [])
+    assert (body.pop("model"), body.pop("messages")) == ("m", [{"role": "user", "content": "hi"}])
     return body, lost
 
 
@@ -95,7 +96,7 @@ def test_what_the_model_does_not_take_is_dropped_by_name() -> None:
     assert told == {}
     assert set(lost) == everything | {"top_k", "min_p"}
     with pytest.raises(GatewayError) as caught:
-        sent(Chat("anthropic", "m", (), sampling=Sampling(top_k=3)), Facts(), strict=True)
+        sent(Chat("anthropic", "m", HELLO, sampling=Sampling(top_k=3)), Facts(), strict=True)
     assert caught.value.param == "top_k"
     assert written(dialect="openai_chat", sampling=Sampling(top_k=3)) == ({"top_k": 3}, [])
 
@@ -129,7 +130,7 @@ def test_tools() -> None:
         Tool("a.b", vendor={"input_examples": []}),
         Other("anthropic", {"type": "web_search"}),
     )
-    chat = Chat("anthropic", "m", (), tools=tools, parallel_tools=False)
+    chat = Chat("anthropic", "m", HELLO, tools=tools, parallel_tools=False)
     outgoing, lost = sent(chat, Facts(cache_field="cache_control"))
     body = json.loads(outgoing.body)
     (renamed,) = outgoing.names
@@ -180,12 +181,30 @@ def test_which_tool(choice: ToolChoice | None, facts: Facts, told: Any, kept: in
     assert (body.get("tool_choice"), len(body["tools"]), names) == (told, kept, lost)
 
 
-def test_a_thinking_model_that_cannot_be_forced() -> None:
-    """Named, for an agent that counts on the call."""
-    facts = Facts(forced_tools="not_thinking", thinks="effort")
-    body, lost = written(facts, tools=TOOLS, tool_choice=ToolChoice("required"), reasoning=Reasoning(effort="high"))
-    assert ("tool_choice" in body, lost) == (False, ["tool_choice"])
-    assert "tool_choice" in written(facts, tools=TOOLS, tool_choice=ToolChoice("required"), reasoning=Reasoning("off"))[0]
+@pytest.mark.parametrize(
+    ("facts", "reasoning", "kept"),
+    [
+        ({"thinks": "effort"}, Reasoning(effort="high"), False),
+        ({"thinks": "effort"}, Reasoning("off"), True),
+        ({"thinks": "effort"}, None, True),
+        ({"thinks": "switch"}, Reasoning(), False),
+        ({"thinks": "switch", "efforts": ("high",)}, Reasoning(effort="high"), False),
+        ({"thinks": "switch"}, Reasoning("off"), True),
+        ({"thinks": "effort", "reasoning_field": "reasoning_details"}, Reasoning(), False),
+        ({"thinks": "effort", "reasoning_field": "reasoning_details"}, Reasoning(effort="high"), False),
+        ({"thinks": "effort", "reasoning_field": "reasoning_details"}, Reasoning("off"), True),
+        # what is asked for is not what is sent
+        ({}, Reasoning(effort="high"), True),
+        ({"thinks": "effort", "effort_with_tools": False}, Reasoning(effort="high"), True),
+        ({"thinks": "effort", "thinking_off": False, "efforts": ("low", "high")}, Reasoning("off"), False),
+    ],
+)
+def test_a_model_that_cannot_be_forced_while_it_thinks(facts: dict[str, Any], reasoning: Reasoning | None, kept: bool) -> None:
+    """Named, for an agent that counts on the call; and one that does not think in the end must make it."""
+    body, lost = written(
+        Facts(forced_tools="not_thinking", **facts), tools=TOOLS, tool_choice=ToolChoice("required"), reasoning=reasoning
+    )
+    assert (body.get("tool_choice"), "tool_choice" in lost) == (("required", False) if kept else (None, True))
 
 
 @pytest.mark.parametrize(
@@ -213,6 +232,7 @@ FIXED = Facts(thinks="effort", efforts=("low", "high"), thinking_off=False)
 SWITCH = Facts(thinks="switch")
 DEEPSEEK = Facts(thinks="switch", efforts=("low", "high", "max"))
 ROUTER = Facts(thinks="budget", reasoning_field="reasoning_details")
+CHANGED = ["reasoning_effort"]
 ON, OFF = {"type": "enabled"}, {"type": "disabled"}
 
 
@@ -222,24 +242,35 @@ ON, OFF = {"type": "enabled"}, {"type": "disabled"}
         (Reasoning(effort="high"), Facts(), {}, ["reasoning_effort"]),
         (Reasoning("off"), Facts(), {}, []),
         (Reasoning(effort="high"), EFFORT, {"reasoning_effort": "high"}, []),
-        (Reasoning(effort="max"), EFFORT, {"reasoning_effort": "high"}, []),
-        (Reasoning(effort="minimal"), EFFORT, {"reasoning_effort": "low"}, []),
-        (Reasoning(budget=1024), EFFORT, {"reasoning_effort": "low"}, []),
-        (Reasoning(budget=8192), EFFORT, {"reasoning_effort": "medium"}, []),
-        (Reasoning(budget=31999), EFFORT, {"reasoning_effort": "high"}, []),
-        (Reasoning(), EFFORT, {}, []),
-        (Reasoning("adaptive"), EFFORT, {}, []),
+        (Reasoning(effort="max"), EFFORT, {"reasoning_effort": "high"}, CHANGED),
+        (Reasoning(effort="minimal"), EFFORT, {"reasoning_effort": "low"}, CHANGED),
+        (Reasoning(budget=1024), EFFORT, {"reasoning_effort": "low"}, CHANGED),
+        (Reasoning(budget=8192), EFFORT, {"reasoning_effort": "medium"}, CHANGED),
+        (Reasoning(budget=31999), EFFORT, {"reasoning_effort": "high"}, CHANGED),
+        (Reasoning(), EFFORT, {"reasoning_effort": "medium"}, []),
+        (Reasoning("adaptive"), EFFORT, {"reasoning_effort": "medium"}, []),
+        (Reasoning("adaptive"), FIXED, {"reasoning_effort": "low"}, []),
+        (Reasoning(), Facts(thinks="effort"), {"reasoning_effort": "medium"}, []),
+        (Reasoning(), Facts(thinks="effort", efforts=("default",)), {"reasoning_effort": "default"}, []),
         (Reasoning("off"), EFFORT, {"reasoning_effort": "none"}, []),
         (Reasoning("off"), FIXED, {"reasoning_effort": "low"}, ["reasoning_effort"]),
         (Reasoning("off"), Facts(thinks="effort", thinking_off=False), {}, ["reasoning_effort"]),
-        (Reasoning(effort="high"), SWITCH, {"thinking": ON}, []),
+        (Reasoning(effort="high"), SWITCH, {"thinking": ON}, CHANGED),
+        (Reasoning(budget=2000), SWITCH, {"thinking": ON}, CHANGED),
         (Reasoning(), SWITCH, {"thinking": ON}, []),
         (Reasoning("off"), SWITCH, {"thinking": OFF}, []),
         (Reasoning("off"), Facts(thinks="switch", thinking_off=False), {}, ["reasoning_effort"]),
         (Reasoning(effort="high"), DEEPSEEK, {"thinking": ON, "reasoning_effort": "high"}, []),
+        (Reasoning(effort="medium"), DEEPSEEK, {"thinking": ON, "reasoning_effort": "low"}, CHANGED),
         (Reasoning(), DEEPSEEK, {"thinking": ON}, []),
         (Reasoning("off", effort="high"), DEEPSEEK, {"thinking": OFF}, []),
         (Reasoning(effort="high"), ROUTER, {"reasoning": {"effort": "high"}}, []),
+        (
+            Reasoning(effort="max"),
+            Facts(thinks="effort", reasoning_field="reasoning_details", efforts=("low", "high")),
+            {"reasoning": {"effort": "high"}},
+            CHANGED,
+        ),
         (Reasoning(budget=2000, show=False), ROUTER, {"reasoning": {"max_tokens": 2000, "exclude": True}}, []),
         (Reasoning(show=True), ROUTER, {"reasoning": {"enabled": True, "exclude": False}}, []),
         (Reasoning("off"), ROUTER, {"reasoning": {"enabled": False}}, []),
@@ -253,7 +284,9 @@ ON, OFF = {"type": "enabled"}, {"type": "disabled"}
     ],
 )
 def test_how_much_to_think(asked_for: Reasoning, facts: Facts, told: dict[str, Any], lost: list[str]) -> None:
-    """Budgets become efforts by the declared table, efforts the nearest the model takes; each form in its own field."""
+    """Budgets become efforts by the declared table, efforts the nearest the model takes, and neither in silence; who asks to
+    think and not how much gets the usual measure, as the default of newer models is none. Each form in its own field.
+    """
     assert written(facts, reasoning=asked_for) == (told, lost)
 
 
@@ -294,11 +327,11 @@ def test_a_mark_for_the_whole_prompt() -> None:
 
 def test_usage_of_a_stream_is_asked_for() -> None:
     """Beside what the client said of its stream, and never of a whole answer."""
-    chat = Chat("openai_chat", "m", (), stream=True, vendor={"stream_options": {"include_obfuscation": False}})
+    chat = Chat("openai_chat", "m", HELLO, stream=True, vendor={"stream_options": {"include_obfuscation": False}})
     body = json.loads(sent(chat, Facts(), ask_usage=True)[0].body)
     assert body["stream_options"] == {"include_obfuscation": False, "include_usage": True}
     assert b"include_usage" not in sent(chat, Facts())[0].body
-    assert b"stream_options" not in sent(Chat("ollama", "m", ()), Facts(), ask_usage=True)[0].body
+    assert b"stream_options" not in sent(Chat("ollama", "m", HELLO), Facts(), ask_usage=True)[0].body
 
 
 def test_words_of_its_own_dialect_come_back_and_of_others_are_named() -> None:
@@ -306,7 +339,7 @@ def test_words_of_its_own_dialect_come_back_and_of_others_are_named() -> None:
     vendor = {"web_search_options": {}, "store": True, "n": 9}
     told, lost = written(dialect="openai_chat", vendor=vendor, choices=2)
     assert (told, lost) == ({"n": 2, "web_search_options": {}, "store": True}, [])
-    chat = Chat("gemini", "m", (), vendor={"safetySettings": [], "labels": {}}, hints=frozenset({"labels"}))
+    chat = Chat("gemini", "m", HELLO, vendor={"safetySettings": [], "labels": {}}, hints=frozenset({"labels"}))
     assert sent(chat, Facts())[1] == ["safetySettings", "labels"]
     with pytest.raises(GatewayError):
         sent(chat, Facts(), strict=True)
@@ -324,9 +357,10 @@ def test_custom_tools_and_choices_of_its_own_dialect_come_back() -> None:
             "allowed_tools": {"mode": "required", "tools": [named("f"), {"type": "custom", "custom": {"name": "c"}}]},
         },
     }
-    chat = read_chat(ask(**fields))
-    assert json.loads(sent(chat, Facts(), strict=True)[0].body) == {"model": "m", "messages": [], **fields}
-    only = read_chat(ask(tools=fields["tools"], tool_choice={"type": "custom", "custom": {"name": "c"}}))
+    hello = [{"role": "user", "content": "hi"}]
+    chat = read_chat(ask(messages=hello, **fields))
+    assert json.loads(sent(chat, Facts(), strict=True)[0].body) == {"model": "m", "messages": hello, **fields}
+    only = read_chat(ask(messages=hello, tools=fields["tools"], tool_choice={"type": "custom", "custom": {"name": "c"}}))
     assert json.loads(sent(only, Facts())[0].body)["tool_choice"] == {"type": "custom", "custom": {"name": "c"}}
 
 

@@ -66,6 +66,27 @@ def test_instructions_in_the_middle() -> None:
     assert "".join(one["content"] for one in written(*history, dialect="openai_chat")[0]) == "abcd"
 
 
+ANSWER = Message("assistant", (Text("a"),))
+CALLING = Message("assistant", (ToolCall("x", "f", "{}"),))
+RULE = Message("system", (Text("b"),))
+INSTRUCTED: list[tuple[str, tuple[Message, ...], list[str], list[str]]] = [
+    ("after an answer", (ANSWER, RULE), ["assistant", "user"], ["messages[1].role"]),
+    ("two of them", (ANSWER, RULE, RULE), ["assistant", "user", "user"], ["messages[1].role", "messages[2].role"]),
+    ("between a call and its result", (CALLING, RULE, result(Text("r"))), ["system", "assistant", "tool"], []),
+    ("after a result", (CALLING, result(Text("r")), RULE), ["system", "assistant", "tool"], []),
+    ("before anything", (RULE, ANSWER), ["system", "assistant"], []),
+]
+
+
+@pytest.mark.parametrize(("history", "roles", "lost"), [case[1:] for case in INSTRUCTED], ids=[case[0] for case in INSTRUCTED])
+def test_instructions_that_follow_an_answer_stay(history: tuple[Message, ...], roles: list[str], lost: list[str]) -> None:
+    """As the user's words, and just so when the history grows: hoisted, they would change its beginning and its caches."""
+    told, names = written(*history)
+    assert ([one["role"] for one in told], names) == (roles, lost)
+    grown, _ = written(*history, Message("user", (Text("c"),)))
+    assert grown[:-1] == told
+
+
 MEDIA: list[tuple[str, Media, dict[str, Any]]] = [
     ("picture", IMAGE, IMAGE_PART),
     ("a closer look", Media("image", url="https://x", detail="high"),
@@ -77,6 +98,7 @@ MEDIA: list[tuple[str, Media, dict[str, Any]]] = [
     ("named", Media("document", "application/pdf", data="QUJD", name="a.pdf"),
      {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,QUJD"}}),
     ("plain text", Media("document", "text/plain", data="w6k="), {"type": "text", "text": "é"}),
+    ("plain text that is no base64", Media("document", "text/plain", data="abcde"), {"type": "text", "text": "abcde"}),
     ("plain text with a title", Media("document", "text/plain", data="w6k=", name="T"), {"type": "text", "text": "T\né"}),
     ("video", Media("video", url="https://x"), {"type": "video_url", "video_url": {"url": "https://x"}}),
 ]  # fmt: skip
@@ -299,9 +321,10 @@ def test_marks_stand_on_their_parts() -> None:
 
 def test_what_has_no_place_is_noted() -> None:
     """Server tools of another provider, fields of another dialect, a picture that a model made."""
+    server = Other("anthropic", {"type": "x"})
     told, lost = written(
-        Message("user", (Other("anthropic", {"type": "x"}), Text("a", vendor={"citations": []}), Refusal("no"))),
-        Message("assistant", (IMAGE, Text("b"), ToolCall("x", "f", "{}", vendor={"caller": 1})), vendor={"v": 1}),
+        Message("user", (Text("a", vendor={"citations": []}), Refusal("no"))),
+        Message("assistant", (IMAGE, server, Text("b"), ToolCall("x", "f", "{}", vendor={"caller": 1})), vendor={"v": 1}),
         Message("tool", (ToolResult("x", "f", (Text("c"),), vendor={"w": 1}), Text("stray"))),
     )
     assert told == [
@@ -310,13 +333,41 @@ def test_what_has_no_place_is_noted() -> None:
         {"role": "tool", "tool_call_id": "x", "content": "c"},
     ]
     assert lost == [
-        "messages[0].content[0]",
-        "messages[0].content[1].citations",
+        "messages[0].content[0].citations",
         "messages[1].content[0]",
+        "messages[1].content[1]",
         "messages[1].tool_calls[0].caller",
         "messages[1].v",
         "messages[2].content[0].w",
     ]
+
+
+@pytest.mark.parametrize("role", ["user", "system"])
+def test_what_is_asked_must_not_be_left_out(role: Role) -> None:
+    """A model that does not get the search results its user sends would answer another question."""
+    with pytest.raises(GatewayError, match="has no place for it") as caught:
+        written(Message(role, (Text("a"), Other("anthropic", {"type": "search_result"}))))
+    assert (caught.value.kind, caught.value.param) == (Kind.BAD_REQUEST, "messages[0].content[1]")
+
+
+def test_what_a_tool_answers_goes_in_any_form() -> None:
+    """As its JSON: a model reads that, and without it the call would look as if nothing came of it."""
+    found = Other("anthropic", {"type": "search_result", "title": "t"})
+    assert written(result(found), result(found, failed=True)) == (
+        [
+            {"role": "tool", "tool_call_id": "x", "content": '{"type":"search_result","title":"t"}'},
+            {"role": "tool", "tool_call_id": "x", "content": 'Error: {"type":"search_result","title":"t"}'},
+        ],
+        [],
+    )
+
+
+@pytest.mark.parametrize("history", [(), (Message("assistant", (Text("a"),)),)])
+def test_an_empty_conversation_is_no_question(history: tuple[Message, ...]) -> None:
+    """Providers refuse it in many ways, each naming fields the client does not know."""
+    with pytest.raises(GatewayError, match="conversation is empty") as caught:
+        written(*history, refuses=frozenset({"prefill"}))
+    assert (caught.value.kind, caught.value.param) == (Kind.BAD_REQUEST, "messages")
 
 
 def test_an_entry_of_details_is_no_content() -> None:
@@ -385,7 +436,7 @@ TURNS = st.one_of(
 )
 
 
-@given(st.lists(TURNS, max_size=5))
+@given(st.lists(TURNS, min_size=1, max_size=5))
 def test_a_conversation_survives(messages: list[Message]) -> None:
     """Any history of another dialect, written here and read back, says the same; written twice, it is the same."""
     facts = {"reasoning_field": "reasoning_details", "system_midway": True}

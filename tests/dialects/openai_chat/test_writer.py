@@ -15,13 +15,15 @@ from conformance.said import said
 from dialects.openai_chat.answers import REPLIES
 from dialects.openai_chat.telling import CLAUDE, GEMINI, OTHER, folded, frame, read
 from dialects.openai_chat.test_reader import STREAMS
-from trunkline.canon.chat import Citation, Media, Other, Refusal, Reply, Text, Thinking, ToolCall
+from trunkline.canon.chat import Citation, FinishReason, Media, Other, Refusal, Reply, Text, Thinking, ToolCall
 from trunkline.canon.errors import GatewayError, Kind
 from trunkline.canon.stream import Begin, Cite, Close, Count, Delta, End, Event, Extra, Finished, Open, unfold
 from trunkline.canon.usage import NO_USAGE, Usage
 from trunkline.dialects.openai_chat.errors import write_stream_error
+from trunkline.dialects.openai_chat.finish import unfinished
 from trunkline.dialects.openai_chat.tap import ChatTap
 from trunkline.dialects.openai_chat.writer import ChatWriter
+from trunkline.dialects.state import unwrap, wrap
 
 WITH_USAGE = {"stream_options": {"include_usage": True}}
 USED = Count(Usage(input=3, output=2, basis="reported"))
@@ -114,14 +116,22 @@ def test_thinking_is_told_twice() -> None:
     )
     assert told == [
         {"reasoning_content": "a", "reasoning_details": [{"type": "reasoning.text", "text": "a", "index": 0}]},
-        {"reasoning_details": [{"type": "reasoning.text", "signature": "sig", "format": "anthropic-claude-v1", "index": 0}]},
-        {"reasoning_details": [{"type": "reasoning.encrypted", "data": "enc", "format": "openai-responses-v1", "index": 1}]},
+        {
+            "reasoning_details": [
+                {"type": "reasoning.text", "signature": wrap(CLAUDE), "format": "anthropic-claude-v1", "index": 0}
+            ]
+        },
+        {
+            "reasoning_details": [
+                {"type": "reasoning.encrypted", "data": wrap(OTHER), "format": "openai-responses-v1", "index": 1}
+            ]
+        },
     ]
 
 
 def test_state_of_a_call_and_of_a_text() -> None:
     """In Google's place, at the beginning or at the end, and once."""
-    extra = {"extra_content": {"google": {"thought_signature": "c2ln"}}}
+    extra = {"extra_content": {"google": {"thought_signature": wrap(GEMINI)}}}
     start = {"index": 0, "id": "x", "type": "function", "function": {"name": "f", "arguments": ""}}
     empty = {"index": 0, "function": {"arguments": "{}"}}
     told = deltas(Open(0, ToolCall("x", "f", "", GEMINI)), Close(0, GEMINI))
@@ -240,6 +250,24 @@ def test_a_broken_stream_has_no_clean_end() -> None:
     assert writer.fail(error) == write_stream_error(error)
 
 
+@pytest.mark.parametrize("reason", ["error", "pause"])
+def test_an_answer_without_an_end_has_no_clean_end(reason: FinishReason) -> None:
+    """It ends with an error, which the SDK raises; usage comes before it, for it is paid for."""
+    events: list[Event] = [Begin("c", "m"), Open(0, Text("")), Delta(0, "a"), Close(0), Finished(reason, "W"), USED, End()]
+    body = ChatWriter(frame(**WITH_USAGE)).write(events)
+    *told, last, rest = body.split(b"\n\n")
+    assert (b"[DONE]" in body, rest) == (False, b"")
+    error = unfinished(reason, "W")
+    assert error is not None
+    assert last + b"\n\n" == write_stream_error(error)
+    assert json.loads(told[-1][6:])["usage"]["total_tokens"] == 5
+    assert b'"finish_reason":"' not in body
+    tap = ChatTap(hide_usage=False)
+    tap.feed(body)
+    assert tap.error is not None
+    assert not tap.complete
+
+
 @pytest.mark.parametrize("recording", parameters(STREAMS))
 def test_a_recorded_stream_written_again_says_the_same(recording: Recording) -> None:
     """Text, thinking, calls, finish, usage and state, as the yardstick reads them."""
@@ -248,7 +276,8 @@ def test_a_recorded_stream_written_again_says_the_same(recording: Recording) -> 
     told, meant = said("openai.chat", 200, again), said("openai.chat", 200, recording.body)
     made = {call.id for call in told.calls if call.id.startswith("tlc_")}
     calls = tuple(call._replace(id="") if call.id in made else call for call in told.calls)
-    assert told._replace(calls=calls) == meant._replace(error="")
+    seals = tuple(found[0].data if (found := unwrap(seal)) else seal for seal in told.seals)
+    assert told._replace(calls=calls, seals=seals) == meant._replace(error="")
     tap = ChatTap(hide_usage=False)
     tap.feed(again)
     assert tap.ended == (not meant.error)

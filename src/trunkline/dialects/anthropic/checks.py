@@ -9,12 +9,7 @@ from collections.abc import Collection
 from typing import Any
 
 from trunkline.canon.chat import NOTHING, Json
-from trunkline.canon.errors import GatewayError, Kind
-
-
-def bad(place: str, problem: str) -> GatewayError:
-    """The error for a field that is wrong. Raise it."""
-    return GatewayError(Kind.BAD_REQUEST, f"The field '{place}' {problem}.", code="invalid_value", param=place)
+from trunkline.dialects.shallow import bad
 
 
 def text(found: Json, name: str, place: str) -> str:

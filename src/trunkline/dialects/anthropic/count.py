@@ -30,7 +30,7 @@ _count = msgspec.json.Decoder(_Count).decode
 def write_count(chat: Chat, model: str, facts: Facts) -> Outgoing:
     """The question. What cannot be carried is left out of the count, as it will be of the request."""
     body, _ = write_body(chat, model, facts, Loss(strict=False))
-    return Outgoing(COUNT_PATH, encode({name: value for name, value in body.items() if name in _TAKEN}), head(facts))
+    return Outgoing(COUNT_PATH, encode({name: value for name, value in body.items() if name in _TAKEN}), head(facts, body))
 
 
 def read_count(body: bytes) -> int:

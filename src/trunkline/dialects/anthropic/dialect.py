@@ -27,6 +27,7 @@ class Anthropic:
 
     name = NAME
     own_urls = False
+    id_header = b"request-id"
     read_request = staticmethod(request.read_request)
     write_request = staticmethod(request.write_request)
     read_reply = staticmethod(reply.read_reply)

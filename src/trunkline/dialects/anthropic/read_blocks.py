@@ -27,12 +27,12 @@ from trunkline.canon.chat import (
     ToolResult,
 )
 from trunkline.dialects import state
-from trunkline.dialects.anthropic.checks import array, bad, optional_text, rest, table, text
+from trunkline.dialects.anthropic.checks import array, optional_text, rest, table, text
 from trunkline.dialects.anthropic.words import NAME
+from trunkline.dialects.arguments import text_of
+from trunkline.dialects.shallow import bad
 
 # Membership is asked of tuples: what a client sends need not be hashable.
-RAW_ARGUMENTS = "_raw"
-"""The only key of a tool's `input` where the model wrote no JSON object: under it stands what it wrote."""
 _TIMES = ("5m", "1h")
 _NOT_IN_RESULTS = ("thinking", "redacted_thinking", "tool_use", "tool_result")
 
@@ -48,7 +48,14 @@ def read_content(value: object, place: str) -> tuple[Part, ...]:
 
 def read_answer_blocks(blocks: Iterable[Any], place: str) -> list[Part]:
     """The blocks of a provider's answer, whose state is its own."""
-    return [read_block(table(block, f"{place}[{at}]"), f"{place}[{at}]") for at, block in enumerate(blocks)]
+    return [read_block(_readable(table(block, f"{place}[{at}]")), f"{place}[{at}]") for at, block in enumerate(blocks)]
+
+
+def _readable(block: dict[str, Any]) -> dict[str, Any]:
+    """A provider's block without citations that are none: they must not cost the text."""
+    citations = block.get("citations")
+    found = [one for one in citations if isinstance(one, dict)] if isinstance(citations, list) else None
+    return block if found == citations else {**block, "citations": found}
 
 
 def read_block(block: dict[str, Any], place: str) -> Part:
@@ -78,18 +85,8 @@ def read_citation(found: Json) -> Citation:
 
 
 def read_arguments(value: object) -> str:
-    """A tool's `input` as JSON text; what `RAW_ARGUMENTS` wraps as the model wrote it."""
-    if isinstance(value, dict) and len(value) == 1 and isinstance(raw := value.get(RAW_ARGUMENTS), str) and not is_object(raw):
-        return raw
-    return msgspec.json.encode(value or {}).decode()
-
-
-def is_object(arguments: str) -> bool:
-    """Whether the text is a JSON object."""
-    try:
-        return isinstance(msgspec.json.decode(arguments), dict)
-    except (ValueError, RecursionError):
-        return False
+    """A tool's `input` as JSON text. It should be an object; a provider may send anything."""
+    return text_of(value) if isinstance(value, dict) else msgspec.json.encode(value or {}).decode()
 
 
 class _Unwrapping:
@@ -141,14 +138,18 @@ class _Unwrapping:
 
 def _text(block: dict[str, Any], place: str) -> Part:
     cache, odd = read_cache(block)
-    citations = block.get("citations") or ()
+    citations = block.get("citations")
     vendor = rest(block, {"type", "text", "citations", "cache_control"})
     return Text(
         text(block, "text", place),
-        citations=tuple(read_citation(found) for found in citations if isinstance(found, dict)),
+        citations=() if citations is None else tuple(_citations(citations, f"{place}.citations")),
         cache=cache,
         vendor=_both(vendor, odd),
     )
+
+
+def _citations(value: object, place: str) -> list[Citation]:
+    return [read_citation(table(found, f"{place}[{at}]")) for at, found in enumerate(array(value, place))]
 
 
 def _thinking(block: dict[str, Any], place: str) -> Part:

@@ -26,11 +26,12 @@ from trunkline.canon.chat import (
     ToolChoice,
     ToolResult,
 )
-from trunkline.dialects.anthropic.checks import bad, optional_text, rest, table, text
+from trunkline.dialects.anthropic.checks import optional_text, rest, table, text
 from trunkline.dialects.anthropic.read_blocks import read_cache, read_content
 from trunkline.dialects.anthropic.thinking import read_reasoning
 from trunkline.dialects.anthropic.words import NAME
 from trunkline.dialects.dialect import Ask
+from trunkline.dialects.shallow import bad
 
 _KNOWN = frozenset({
     "model", "messages", "system", "max_tokens", "stream", "stop_sequences", "temperature", "top_p", "top_k", "tools",

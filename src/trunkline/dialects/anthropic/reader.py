@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 
 from trunkline.canon.chat import Json, Other, Refusal, Seal, Text, Thinking, ToolCall
-from trunkline.canon.errors import GatewayError
 from trunkline.canon.stream import Begin, Cite, Close, Count, Delta, End, Event, Extra, Fail, Finished, Open
 from trunkline.canon.usage import NO_USAGE
 from trunkline.dialects import names
@@ -61,7 +60,7 @@ class _Rare(msgspec.Struct, gc=False):
 class _Block:
     """A block that has not ended. `index` is the part's; it is -1 while a block is gathered."""
 
-    __slots__ = ("index", "kind", "signature", "size", "value")
+    __slots__ = ("index", "kind", "more", "signature", "size", "value")
 
     def __init__(self, kind: str, index: int, value: dict[str, Any]) -> None:
         self.kind = kind
@@ -69,6 +68,8 @@ class _Block:
         self.value = value
         self.signature = word(value, "signature")
         self.size = 0
+        self.more: dict[str, list[str]] = {}
+        """Pieces of text that follow a text of `value`."""
 
 
 _decode = msgspec.json.Decoder(_Event).decode
@@ -95,12 +96,11 @@ class MessagesReader:
         """Take the next bytes."""
         if self._over:
             return []
-        try:
-            events = self._sse.feed(data)
-        except GatewayError as error:
-            self._end(Fail(error))
-            events = []
-        return self._take(events)
+        events = self._take(self._sse.feed(data))
+        if self._sse.overlong is not None and not self._over:
+            self._end(Fail(self._sse.overlong))
+            events += self._take([])
+        return events
 
     def close(self) -> list[Event]:
         """The provider ended cleanly. An answer whose stop reason came is whole, with or without `message_stop`."""
@@ -111,6 +111,9 @@ class MessagesReader:
             self._stop()
             events += self._take([])
         return events
+
+    def count(self) -> None:
+        """Every usage is told in an event of its own at once."""
 
     def _take(self, events: list[SseEvent]) -> list[Event]:
         for event in events:
@@ -224,9 +227,13 @@ class MessagesReader:
             self._end(Fail(protocol(f"The provider sent a block of more than {_GATHERED} bytes.", b"")))
             return
         for name, value in _table(_decode_rare(data).delta).items():
-            before = block.value.get(name)
-            if name != "type":
-                block.value[name] = before + value if isinstance(before, str) and isinstance(value, str) else value
+            if name == "type":
+                continue
+            if isinstance(block.value.get(name), str) and isinstance(value, str):
+                block.more.setdefault(name, []).append(value)
+            else:
+                block.value[name] = value
+                block.more.pop(name, None)
 
     def _close(self, at: int) -> None:
         block = self._blocks.pop(at, None)
@@ -241,6 +248,7 @@ class MessagesReader:
 
     def _tell(self, block: _Block) -> None:
         value = block.value
+        value |= {name: value[name] + "".join(pieces) for name, pieces in block.more.items()}
         if block.kind == "redacted_thinking" and (data := word(value, "data")):
             part: Thinking | Other = Thinking("", Seal(NAME, data), redacted=True)
         else:

@@ -7,13 +7,13 @@ from typing import Any
 import msgspec
 
 from trunkline.canon.usage import NO_USAGE
+from trunkline.dialects import guess
 from trunkline.dialects.anthropic.errors import reported
 from trunkline.dialects.anthropic.usage import read_object, read_usage
 from trunkline.dialects.dialect import Whole
 from trunkline.dialects.errors import protocol
 
 _FINISH_LENGTH = 64
-_BYTES_PER_TOKEN = 4
 _ABSENT = msgspec.Raw(b"")
 
 
@@ -37,7 +37,7 @@ def read_reply(body: bytes) -> Whole:
     """
     answer = open_answer(body)
     usage, raw = read_usage(read_object(answer.usage))
-    estimate = len(bytes(answer.content)) // _BYTES_PER_TOKEN if usage is NO_USAGE else 0
+    estimate = guess.tokens(len(bytes(answer.content))) if usage is NO_USAGE else 0
     return Whole(usage=usage, raw_usage=raw, finish=read_finish(answer.stop_reason), estimate=estimate)
 
 

@@ -12,9 +12,12 @@ from trunkline.canon.chat import Chat, Json, Reasoning
 from trunkline.canon.facts import Facts
 from trunkline.canon.loss import Loss
 from trunkline.dialects import effort
-from trunkline.dialects.anthropic.checks import bad, optional_text, rest, text
+from trunkline.dialects.anthropic.checks import optional_text, rest, text
 from trunkline.dialects.anthropic.words import NAME
+from trunkline.dialects.shallow import bad
 
+BINDING_BETA = b"thinking-binding-controls-2026-08-01"
+"""The `anthropic-beta` that `block_binding` needs (Anthropic's page on preserved thinking, 2026)."""
 LEAST_BUDGET = 1024
 """Anthropic takes no smaller budget, and none that is not below `max_tokens`."""
 _EFFORTS = ("low", "medium", "high", "xhigh", "max")
@@ -59,6 +62,13 @@ class Thought:
     def __init__(self) -> None:
         self.thinking: dict[str, Any] = {}
         self.effort = ""
+
+    def unbind(self) -> None:
+        """Let a thought go whose prefix is no longer what it was, which would else be an error for good: another dialect's
+        client may change its history as it likes. Models that bind thoughts think adaptively unasked.
+        """
+        if self.thinking.get("type", "adaptive") == "adaptive":
+            self.thinking = {"type": "adaptive", **self.thinking, "block_binding": {"prefix_mismatch_behavior": "drop_block"}}
 
     @property
     def on(self) -> bool:
@@ -119,7 +129,7 @@ def _counted(thought: Thought, reasoning: Reasoning, loss: Loss, max_tokens: int
     if fitting < LEAST_BUDGET:
         loss.drop(_FIELD, f"thinking takes more than {LEAST_BUDGET} tokens of max_tokens")
         return
-    if reasoning.budget is not None and fitting != budget:
+    if fitting != budget if reasoning.budget is not None else reasoning.effort not in {"", effort.effort_of(fitting)}:
         loss.note(_FIELD)
     thought.thinking = {"type": "enabled", "budget_tokens": fitting}
 

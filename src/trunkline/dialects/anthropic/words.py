@@ -70,6 +70,6 @@ def write_stop(finish: FinishReason, native: str, parts: Iterable[Part]) -> str:
     calls = [part for part in parts if isinstance(part, ToolCall)]
     if finish == "tool_calls":
         return "tool_use" if calls else "end_turn"
-    if finish in {"stop", "", "error"} and any(map(is_call, calls)):
+    if finish in {"stop", ""} and any(map(is_call, calls)):
         return "tool_use"
     return native if _STOPS.get(native) == finish else _FINISHES.get(finish, "end_turn")

@@ -26,7 +26,7 @@ from trunkline.dialects import state
 from trunkline.dialects.anthropic.read_answer import refusal
 from trunkline.dialects.anthropic.usage import write_usage
 from trunkline.dialects.anthropic.words import NAME, is_call, write_stop
-from trunkline.dialects.anthropic.write_blocks import tool_input
+from trunkline.dialects.arguments import wrapped
 from trunkline.dialects.dialect import Frame
 
 UNSIGNED = state.wrap(Seal("", ""))
@@ -36,12 +36,14 @@ _CALL_FIELDS = frozenset({"caller", "toolset_name"})
 
 
 def write_answer(reply: Reply, frame: Frame) -> bytes:
-    """The answer. Raises `GatewayError(UPSTREAM_FAILED)` where the model could not finish and there is nothing to show."""
+    """The answer. Raises `GatewayError(UPSTREAM_FAILED)` where the model could not finish it: a client must not take what
+    there is for the whole.
+    """
     choice = reply.choices[0]
+    if choice.finish == "error":
+        raise broken(choice.native_finish)
     own = reply.dialect == NAME
     content = _content(choice, own=own)
-    if choice.finish == "error" and not content:
-        raise broken(choice.native_finish)
     stop, sequence, details = ending(
         Finished(choice.finish, choice.native_finish, choice.stop_sequence, vendor=choice.vendor if own else {}),
         choice.parts,
@@ -65,7 +67,7 @@ def write_answer(reply: Reply, frame: Frame) -> bytes:
 def broken(native: str) -> GatewayError:
     """The error for an answer that its model could not finish."""
     why = f" ({native})" if native else ""
-    return GatewayError(Kind.UPSTREAM_FAILED, f"The model could not finish its answer{why}. Try again.", status=502)
+    return GatewayError(Kind.UPSTREAM_FAILED, f"The model could not finish its answer{why}.")
 
 
 def ending(finished: Finished, parts: Iterable[Part]) -> tuple[str, str | None, dict[str, Any]]:
@@ -147,7 +149,7 @@ def _whole(part: Part) -> dict[str, Any] | None:
         case Thinking():
             return _thinking(part)
         case ToolCall():
-            return {**(start(part) or {}), "input": tool_input(part.arguments)}
+            return {**(start(part) or {}), "input": wrapped(part.arguments)}
         case Text() | Refusal() | Media():
             text = shown(part) if isinstance(part, Media) else part.text
             cited = [citation(one) for one in part.citations] if isinstance(part, Text) else []

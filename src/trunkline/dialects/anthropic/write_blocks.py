@@ -8,15 +8,14 @@ from __future__ import annotations
 import base64
 from typing import Any, cast
 
-import msgspec
-
 from trunkline.canon.chat import Cache, Chat, Json, Media, Message, Other, Part, Refusal, Text, Thinking, ToolCall, ToolResult
 from trunkline.canon.facts import Facts
 from trunkline.canon.loss import Loss
 from trunkline.dialects import names
-from trunkline.dialects.anthropic.read_blocks import RAW_ARGUMENTS, is_object
 from trunkline.dialects.anthropic.words import BAD_NAME, LONGEST_NAME, NAME, STRICT_VERSION, VERSION
+from trunkline.dialects.arguments import wrapped
 from trunkline.dialects.foreign import own_part
+from trunkline.dialects.shallow import encode
 
 #: How the base64 of each kind of picture begins that Anthropic takes. Clients often name another type than it is.
 _PICTURES = {"/9j/": "image/jpeg", "iVBORw0KGgo": "image/png", "R0lGOD": "image/gif", "UklGR": "image/webp"}
@@ -37,13 +36,6 @@ def fit(name: str) -> str:
 def mark(cache: Cache) -> dict[str, str]:
     """A cache mark."""
     return {"type": "ephemeral", "ttl": "1h"} if cache == "1h" else {"type": "ephemeral"}
-
-
-def tool_input(arguments: str) -> dict[str, Any]:
-    """A tool's `input`, which must be an object: what is none stands under the key `_raw`, and is read back from there."""
-    if not arguments.strip():
-        return {}
-    return msgspec.json.decode(arguments) if is_object(arguments) else {RAW_ARGUMENTS: arguments}
 
 
 class Blocks:
@@ -67,7 +59,7 @@ class Blocks:
             case Text() | Refusal():
                 block = self._text(part if isinstance(part, Text) else Text(part.text), role, place)
             case ToolCall():
-                block = {"type": "tool_use", "id": fit(part.id), "name": fit(part.name), "input": tool_input(part.arguments)}
+                block = {"type": "tool_use", "id": fit(part.id), "name": fit(part.name), "input": wrapped(part.arguments)}
                 block = self._with(block, part.cache, part.vendor, place)
             case ToolResult():
                 block = self._result(part, place)
@@ -76,7 +68,7 @@ class Blocks:
             case Media():
                 block = self._media(part, role, place)
             case _:
-                block = self._other(part, place)
+                block = self._other(part, role, place)
         return block
 
     def _with(self, block: dict[str, Any], cache: Cache, vendor: Json, place: str) -> dict[str, Any]:
@@ -85,9 +77,13 @@ class Blocks:
         block.update(own_part(vendor, self._chat, NAME, self._loss, place))
         return block
 
-    def _other(self, part: Other, place: str) -> dict[str, Any] | None:
+    def _other(self, part: Other, role: str, place: str) -> dict[str, Any] | None:
         if part.dialect == NAME:
             return dict(part.value)
+        if role == "tool":
+            return {"type": "text", "text": encode(part.value).decode()}
+        if role != "assistant":
+            raise self._loss.refuse(place, f"only the API '{part.dialect}' has such content")
         self._loss.note(place)
         return None
 

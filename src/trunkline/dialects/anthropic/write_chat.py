@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from trunkline.canon.chat import Chat, Other, OutputFormat, Tool, ToolCall, ToolChoice
+from trunkline.canon.chat import Chat, Json, Other, OutputFormat, Tool, ToolCall, ToolChoice
+from trunkline.canon.errors import GatewayError, Kind
 from trunkline.canon.facts import Facts
 from trunkline.canon.loss import Loss
 from trunkline.dialects.anthropic.schema import subset
-from trunkline.dialects.anthropic.thinking import Thought, write_reasoning
+from trunkline.dialects.anthropic.thinking import BINDING_BETA, Thought, write_reasoning
 from trunkline.dialects.anthropic.words import NAME, PATH, STRICT_VERSION, VERSION
 from trunkline.dialects.anthropic.write_blocks import fit, mark
-from trunkline.dialects.anthropic.write_messages import Turns, limit_marks, needs_thinking
+from trunkline.dialects.anthropic.write_messages import Turns, holds_thinking, limit_marks, needs_thinking
 from trunkline.dialects.dialect import Outgoing
 from trunkline.dialects.foreign import own_fields, own_part
+from trunkline.dialects.parameters import max_tokens, may_choose, taken
 from trunkline.dialects.shallow import encode
 
 _MAX_TOKENS = 4096
@@ -43,22 +45,27 @@ _NONE: tuple[tuple[str, tuple[object, ...]], ...] = (
 def write_chat(chat: Chat, model: str, facts: Facts, loss: Loss, *, ask_usage: bool) -> Outgoing:  # noqa: ARG001
     """The request. Usage is told unasked. Raises what `loss` raises."""
     body, renamed = write_body(chat, model, facts, loss)
-    return Outgoing(PATH, encode(body), head(facts), renamed)
+    return Outgoing(PATH, encode(body), head(facts, body), renamed)
 
 
-def head(facts: Facts) -> bytes:
-    """The version, which tells the provider how to read the request."""
-    return b"anthropic-version: %b\r\n" % (facts.version or VERSION).encode("ascii", "replace")
+def head(facts: Facts, body: Json) -> bytes:
+    """The version, which tells the provider how to read the request, and what of it is in beta."""
+    version = b"anthropic-version: %b\r\n" % (facts.version or VERSION).encode("ascii", "replace")
+    return version + (b"anthropic-beta: %b\r\n" % BINDING_BETA if "block_binding" in body.get("thinking", {}) else b"")
 
 
 def write_body(chat: Chat, model: str, facts: Facts, loss: Loss) -> tuple[dict[str, Any], dict[str, str]]:
     """The request's fields, and the tools that go by another name (its name there to the client's)."""
     turns = Turns(chat, facts, loss).write()
-    asked = _asked(chat, facts, loss)
+    if not turns.messages and chat.dialect != NAME:
+        raise GatewayError(Kind.BAD_REQUEST, "The conversation is empty.", param="messages")
+    asked = max_tokens(chat, facts, loss)
     thought = write_reasoning(chat, facts, loss, max_tokens=asked if asked is not None else facts.max_output)
     if thought.thinking.get("type") == "enabled" and chat.dialect != NAME and needs_thinking(turns.messages):
         loss.note("reasoning_effort")
         thought.thinking = {}
+    if facts.binds_thinking and chat.dialect != NAME and holds_thinking(turns.messages):
+        thought.unbind()
     tools, renamed = _tools(chat, facts, loss)
     body: dict[str, Any] = {"model": model, "max_tokens": _max_tokens(asked, facts, thought)}
     output = _output(chat, facts, loss, turns.system)
@@ -94,14 +101,6 @@ def _add_own(body: dict[str, Any], chat: Chat, loss: Loss) -> None:
         body[name] = {**body[name], **value} if both else value
 
 
-def _asked(chat: Chat, facts: Facts, loss: Loss) -> int | None:
-    """The client's own bound, not above the model's."""
-    if chat.max_tokens is None or facts.max_output is None or chat.max_tokens <= facts.max_output:
-        return chat.max_tokens
-    loss.note("max_tokens")
-    return facts.max_output
-
-
 def _max_tokens(asked: int | None, facts: Facts, thought: Thought) -> int:
     if asked is not None:
         return asked
@@ -113,18 +112,12 @@ def _sampling(chat: Chat, facts: Facts, loss: Loss, thought: Thought) -> dict[st
         if getattr(chat.sampling, name) not in nothing:
             loss.drop(name, "Anthropic's API has no such parameter")
     wanted = {name: value for name in _SAMPLING if (value := getattr(chat.sampling, name)) is not None}
-    strict = (facts.version or VERSION) >= STRICT_VERSION
-    for name in [name for name in wanted if strict or name in facts.refuses]:
-        loss.drop(name, "this model does not take it")
-        del wanted[name]
     if thought.on and chat.dialect != NAME:
         for name in [name for name, value in wanted.items() if not _beside_thinking(name, value)]:
             loss.drop(name, "the model does not take it while it thinks")
             del wanted[name]
-    for together in facts.exclusive:
-        for name in sorted(together & wanted.keys())[1:]:
-            loss.drop(name, f"this model does not take it together with '{min(together & wanted.keys())}'")
-            del wanted[name]
+    strict = (facts.version or VERSION) >= STRICT_VERSION
+    wanted = taken(wanted, facts, loss, _SAMPLING if strict else ())
     if wanted.get("temperature", 0) > 1:
         loss.note("temperature")
         wanted["temperature"] = 1.0
@@ -172,7 +165,8 @@ def _allowed(chat: Chat) -> list[Tool | Other]:
     choice = chat.tool_choice
     if choice is None or not choice.names or (choice.mode == "required" and len(choice.names) == 1):
         return list(chat.tools)
-    return [tool for tool in chat.tools if isinstance(tool, Tool) and tool.name in choice.names]
+    names = frozenset(choice.names)
+    return [tool for tool in chat.tools if isinstance(tool, Tool) and tool.name in names]
 
 
 def _called(chat: Chat) -> list[str]:
@@ -202,9 +196,7 @@ def _tool_choice(chat: Chat, facts: Facts, loss: Loss, tools: bool, thought: Tho
     if not chat.tools:
         return {"type": "none"}  # tools that only the history needs
     choice = chat.tool_choice or ToolChoice("auto")
-    forbidden = facts.forced_tools == "never" or (facts.forced_tools == "not_thinking" and thought.on)
-    if choice.mode == "required" and forbidden:
-        loss.drop("tool_choice", "this model does not let itself be made to call a tool")
+    if not may_choose(chat, facts, loss, thinking=thought.on):
         choice = ToolChoice("auto")
     if choice.mode != "required":
         told: dict[str, Any] = {"type": choice.mode}

@@ -3,21 +3,23 @@
 Anthropic has turns of user and assistant only: what follows one another in one role is one message, and the results of
 tools come first in the user's. Instructions in mid-conversation are a message of role `system` where the model takes that,
 which must stand right after a user's turn (Anthropic's page on mid-conversation system messages, June 2026); else they are
-hoisted to the start.
+hoisted to the start. Those that follow an answer are the user's words where they stand: nobody but the assistant would speak
+last while they do, and what is written of a history must not change when it grows.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from trunkline.canon.chat import Chat, Json
+from trunkline.canon.chat import INSTRUCTS, NOTHING, Chat, Json
 from trunkline.canon.facts import Facts
 from trunkline.canon.loss import Loss
 from trunkline.dialects.anthropic.words import NAME
 from trunkline.dialects.anthropic.write_blocks import Blocks
 from trunkline.dialects.foreign import own_part
 
-_INSTRUCTIONS = frozenset({"system", "developer"})
+_UNASKED = ("", "assistant")
+"""Who speaks next where no user does."""
 
 
 class Turns:
@@ -37,27 +39,39 @@ class Turns:
 
     def write(self) -> Turns:
         """Fill `system` and `messages`."""
-        spoken = [at for at, message in enumerate(self._chat.messages) if message.role not in _INSTRUCTIONS]
-        first, last = (spoken[0], spoken[-1]) if spoken else (len(self._chat.messages) - 1, -1)
-        answered = bool(spoken) and self._chat.messages[last].role == "assistant"
-        for at, message in enumerate(self._chat.messages):
+        before = ""
+        for at, (message, after) in enumerate(zip(self._chat.messages, _followers(self._chat), strict=True)):
             place = f"messages[{at}]"
             blocks = self._blocks.write(message, place)
             vendor = own_part(message.vendor, self._chat, NAME, self._loss, place)
             if message.name:
                 self._loss.note(f"{place}.name")
-            if message.role not in _INSTRUCTIONS:
-                self._spoken("assistant" if message.role == "assistant" else "user", blocks, vendor)
-            elif (answered and at > last and not self._as_placed) or (not spoken and at == first):
-                self._loss.note(f"{place}.role")  # as the user's word: else nobody but the assistant would speak last
-                self._spoken("user", blocks, vendor)
-            elif at < first:
+            if message.role not in INSTRUCTS:
+                before = message.role
+                self._spoken("assistant" if before == "assistant" else "user", blocks, vendor)
+            elif self._is_asked(at, before, after):
+                self._asked(blocks, vendor, place)
+            elif not before:
                 self.system += blocks
             else:
                 self._instructed(blocks, vendor, place)
         self._place()
+        for turn in self.messages:
+            if turn["role"] == "user":
+                turn["content"].sort(key=lambda block: block["type"] != "tool_result")
         self._prefill()
         return self
+
+    def _is_asked(self, at: int, before: str, after: str) -> bool:
+        """The instruction is the user's words, by who spoke before it and who speaks after it (see `_followers`): at the start
+        the last one where there is no question, which Anthropic wants; later each that follows an answer and does not come
+        with a user's turn where the model takes it.
+        """
+        if not before:
+            messages = self._chat.messages
+            last = at + 1 == len(messages) or messages[at + 1].role not in INSTRUCTS
+            return last and not self._own and after in _UNASKED
+        return before == "assistant" and not self._as_placed and not (self._facts.system_midway and after not in _UNASKED)
 
     def _spoken(self, role: str, blocks: list[dict[str, Any]], vendor: Json) -> None:
         if not blocks:
@@ -67,8 +81,13 @@ class Turns:
         if not self.messages or self.messages[-1]["role"] != role:
             self.messages.append({"role": role, "content": []})
         turn = self.messages[-1]
-        turn["content"] = sorted([*turn["content"], *blocks], key=lambda block: block["type"] != "tool_result")
+        turn["content"] += blocks
         turn.update(vendor)
+
+    def _asked(self, blocks: list[dict[str, Any]], vendor: Json, place: str) -> None:
+        for name in ("role", *vendor) if blocks else vendor:
+            self._loss.note(f"{place}.{name}")
+        self._spoken("user", blocks, NOTHING)
 
     def _instructed(self, blocks: list[dict[str, Any]], vendor: Json, place: str) -> None:
         if not self._facts.system_midway:
@@ -103,6 +122,16 @@ class Turns:
             block["text"] = block["text"].rstrip()  # trailing white space is an error there
 
 
+def _followers(chat: Chat) -> list[str]:
+    """For each message the role of the next that is no instruction; empty where there is none."""
+    found: list[str] = []
+    after = ""
+    for message in reversed(chat.messages):
+        found.append(after)
+        after = after if message.role in INSTRUCTS else message.role
+    return found[::-1]
+
+
 def needs_thinking(messages: list[dict[str, Any]]) -> bool:
     """Whether the turn that goes on is a tool's and began without thinking: with a budget, Anthropic then wants its thinking
     back, and it was made by another model or did not come back.
@@ -111,6 +140,12 @@ def needs_thinking(messages: list[dict[str, Any]]) -> bool:
     if len(spoken) < 2 or spoken[-1]["content"][0]["type"] != "tool_result":
         return False
     return spoken[-2]["role"] == "assistant" and spoken[-2]["content"][0]["type"] not in {"thinking", "redacted_thinking"}
+
+
+def holds_thinking(messages: list[dict[str, Any]]) -> bool:
+    """Whether thoughts of earlier turns go back."""
+    blocks = (block for message in messages if message["role"] == "assistant" for block in message["content"])
+    return any(block["type"] in {"thinking", "redacted_thinking"} for block in blocks)
 
 
 def limit_marks(spaces: list[list[dict[str, Any]]], most: int, loss: Loss) -> None:

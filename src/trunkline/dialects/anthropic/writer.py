@@ -8,6 +8,7 @@ next part is known, whose seal it may have to carry.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Any
 
@@ -55,7 +56,7 @@ class MessagesWriter:
         self._started = False
         self._unsigned = False
         """The last block is a thought that still wants a signature and its end."""
-        self._waiting: dict[int, list[_PartEvent]] = {}
+        self._waiting: OrderedDict[int, list[_PartEvent]] = OrderedDict()
         self._foreign: set[int] = set()
         self._refused: list[str] = []
 
@@ -136,7 +137,8 @@ class MessagesWriter:
     def _next(self) -> None:
         """Write what waited: the whole of parts that are closed, and what there is of the first that is not."""
         while self._open is None and self._waiting:
-            for event in self._waiting.pop(next(iter(self._waiting))):
+            _, events = self._waiting.popitem(last=False)
+            for event in events:
                 self._put(event)
 
     def _begins(self, event: Open) -> None:
@@ -224,7 +226,7 @@ class MessagesWriter:
         self._event("content_block_stop", {"index": self._block})
 
     def _end(self) -> None:
-        """Close what is open, then tell the stop reason, the usage and the end; an error where there is nothing to show."""
+        """Close what is open, then tell the stop reason, the usage and the end; an error where the model could not finish."""
         if self._open is not None:
             self._put(Close(self._open))
         for index, events in self._waiting.items():
@@ -234,7 +236,7 @@ class MessagesWriter:
         self._sign(UNSIGNED)
         late = {name: value for name, value in self._finished.vendor.items() if name in LATE}
         self._refusal(told=bool(refusal(late)))
-        if self._finished.reason == "error" and self._block < 0:
+        if self._finished.reason == "error":
             self._out += write_event(broken(self._finished.native))
             return
         stop, sequence, details = ending(msgspec.structs.replace(self._finished, vendor=late), self._said())

@@ -9,16 +9,16 @@ from __future__ import annotations
 import msgspec
 
 from trunkline.canon.chat import NOTHING, Json, Part, Seal, Text, Thinking, ToolCall
-from trunkline.canon.errors import GatewayError
 from trunkline.canon.stream import Cite, Close, Delta, Event, Finished, Open
-from trunkline.dialects.gemini.citing import Kept, citations
+from trunkline.dialects.gemini.citing import Kept, Sources
 from trunkline.dialects.gemini.logprobs import read_logprobs
 from trunkline.dialects.gemini.partial import PartialArguments
-from trunkline.dialects.gemini.read_answer import Ids, answer_part, candidate_rest, parts_of, text_of, unfinished
-from trunkline.dialects.gemini.read_parts import is_nothing
-from trunkline.dialects.gemini.words import read_finish
+from trunkline.dialects.gemini.read_answer import Ids, answer_part, candidate_rest, parts_of, text_of
+from trunkline.dialects.gemini.words import NAME, read_finish
+from trunkline.dialects.state import seal_of
 
 _UNSPECIFIED = "FINISH_REASON_UNSPECIFIED"
+_TEXT, _THOUGHT = Text(""), Thinking("")
 
 
 class Numbers:
@@ -66,26 +66,28 @@ class CandidateReader:
         self._calls = False
         self._vendor: dict[str, object] = {}
 
-    def read(self, candidate: Json, events: list[Event]) -> GatewayError | None:
-        """One chunk's candidate; an error where it ended in one and had said nothing. After its end it says nothing more."""
+    def read(self, candidate: Json, events: list[Event]) -> None:
+        """One chunk's candidate. After its end it says nothing more."""
         if self.finished:
-            return None
+            return
         for value in parts_of(candidate):
             self._part(value, events)
         self._logprobs(candidate, events)
         self._vendor |= candidate_rest(candidate)
         word = text_of(candidate, "finishReason")
         if not word or word == _UNSPECIFIED:
-            return None
+            return
         self.finished = True
-        reason = read_finish(word, calls=self._calls, content=self._content)
-        if reason == "error" and not self._content:
-            return unfinished(word, self._vendor)
         self._close_call(events)
         self._cite(events)
         self._close(events)
+        reason = read_finish(word, calls=self._calls, content=self._content)
         events.append(Finished(reason, word, choice=self._number, vendor=self._vendor or NOTHING))
-        return None
+
+    def say(self, text: str, thought: bool, signature: str, events: list[Event]) -> None:
+        """A part that is text and nothing else."""
+        if not self.finished:
+            self._grow(_THOUGHT if thought else _TEXT, text, seal_of(signature, NAME), events)
 
     def _part(self, value: object, events: list[Event]) -> None:
         told = value.get("functionCall") if isinstance(value, dict) else None
@@ -93,7 +95,7 @@ class CandidateReader:
             return
         part = answer_part(value, self._numbers.new_id)
         if isinstance(part, Text | Thinking):
-            self._grow(part, events)
+            self._grow(msgspec.structs.replace(part, text="", seal=None), part.text, part.seal, events)
             return
         self._close(events)
         self._close_call(events)
@@ -128,21 +130,21 @@ class CandidateReader:
             events += [Delta(index, self._call.arguments.text()), Close(index, self._call.seal)]
             self._call = None
 
-    def _grow(self, part: Text | Thinking, events: list[Event]) -> None:
-        growing = self._open
-        if is_nothing(part):
+    def _grow(self, empty: Text | Thinking, text: str, seal: Seal | None, events: list[Event]) -> None:
+        """More text; `empty` is the part that begins with it where no such part is open."""
+        if not text and seal is None:
             return
-        ends = isinstance(part, Text) and not part.text and growing is not None and growing.kind is Text
-        if growing is None or (not ends and growing.kind is not type(part)) or growing.seal is not None:
+        growing = self._open
+        if growing is None or growing.kind is not type(empty) or growing.seal is not None:
             self._close(events)
             self._close_call(events)
-            growing = self._open = _Growing(self._numbers.index(), type(part))
-            events.append(Open(growing.index, msgspec.structs.replace(part, text="", seal=None), self._number))
+            growing = self._open = _Growing(self._numbers.index(), type(empty))
+            events.append(Open(growing.index, empty, self._number))
             self._content = True
-        if part.text:
-            growing.kept.add(part.text)
-            events.append(Delta(growing.index, part.text))
-        growing.seal = part.seal
+        if text:
+            growing.kept.add(text)
+            events.append(Delta(growing.index, text))
+        growing.seal = seal
 
     def _logprobs(self, candidate: Json, events: list[Event]) -> None:
         """Of the text that is open; they come with its pieces."""
@@ -153,7 +155,7 @@ class CandidateReader:
     def _cite(self, events: list[Event]) -> None:
         growing = self._open
         if growing is not None and growing.kind is Text:
-            events += [Cite(growing.index, one) for one in citations(self._vendor, growing.kept.text())]
+            events += [Cite(growing.index, one) for one in Sources(self._vendor).of(growing.kept.text())]
 
     def _close(self, events: list[Event]) -> None:
         if self._open is not None:

@@ -5,6 +5,7 @@ Google counts positions in bytes of UTF-8, canon in characters.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,35 @@ from trunkline.canon.chat import Citation, Json
 
 _KEPT = 256 * 1024
 """Characters of a streamed text that are kept to find citations in it."""
+
+
+_BLOCK = 256
+"""Characters between two known positions."""
+_QUOTED = 1024
+"""Characters of a cited piece that are repeated; of a longer one only the positions are told."""
+
+
+class _Places:
+    """Positions in a text as characters and as bytes, each found in a short time however many are asked for."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._raw = text.encode()
+        self._starts = [0]
+        for at in range(0, len(text) - _BLOCK + 1, _BLOCK):
+            self._starts.append(self._starts[-1] + len(text[at : at + _BLOCK].encode()))
+
+    def bytes(self, at: int) -> int:
+        """Bytes before a character."""
+        block = at // _BLOCK
+        return self._starts[block] + len(self.text[block * _BLOCK : at].encode())
+
+    def characters(self, at: int) -> int:
+        """Characters before a byte. Raises `ValueError` where there is no such byte, or one inside of a character."""
+        if at > len(self._raw):
+            raise ValueError
+        block = bisect_right(self._starts, at) - 1
+        return block * _BLOCK + len(self._raw[self._starts[block] : at].decode())
 
 
 class Kept:
@@ -39,6 +69,7 @@ class Cited:
     def __init__(self) -> None:
         self._chunks: dict[tuple[str, str], int] = {}
         self._supports: list[dict[str, Any]] = []
+        self._places = _Places("")
 
     def add(self, citation: Citation, text: str | None, part: int = 0) -> None:
         """A citation of `text`, which is the answer's part number `part`. One without a URL has no place here."""
@@ -48,8 +79,11 @@ class Cited:
         start, end = citation.start, citation.end
         if text is None or start is None or end is None or not 0 <= start < end <= len(text):
             return
-        first, within = len(text[:start].encode()), text[start:end]
-        segment: dict[str, Any] = {"startIndex": first, "endIndex": first + len(within.encode()), "text": within}
+        if self._places.text is not text:
+            self._places = _Places(text)
+        segment: dict[str, Any] = {"startIndex": self._places.bytes(start), "endIndex": self._places.bytes(end)}
+        if end - start <= _QUOTED:
+            segment["text"] = text[start:end]
         if part:
             segment["partIndex"] = part
         self._supports.append({"segment": segment, "groundingChunkIndices": [number]})
@@ -62,43 +96,54 @@ class Cited:
         return {"groundingMetadata": {"groundingChunks": chunks, "groundingSupports": self._supports}}
 
 
-def citations(candidate: Json, text: str | None, part: int | None = None) -> Iterator[Citation]:
-    """The citations of a text, which is the answer's part number `part`; None where that is not known, as in a stream.
+class Sources:
+    """What a candidate says of where its texts have their knowledge from."""
 
-    Without the text, or where it does not agree with what is quoted of it, positions are not known.
-    """
-    grounding, own = _table(candidate.get("groundingMetadata")), _table(candidate.get("citationMetadata"))
-    chunks = [_table(chunk) for chunk in _rows(grounding.get("groundingChunks"))]
-    raw = None if text is None else text.encode()
-    for support in map(_table, _rows(grounding.get("groundingSupports"))):
-        segment = _table(support.get("segment"))
-        if part not in {None, _number(segment.get("partIndex"))}:
-            continue
-        start, end = _span(segment, raw, segment.get("text"))
-        for number in _rows(support.get("groundingChunkIndices")):
-            if type(number) is int and 0 <= number < len(chunks):
-                url, title = _source(chunks[number])
-                if url or title:
-                    yield Citation(url, title, start=start, end=end)
-    for one in map(_table, _rows(own.get("citations") or own.get("citationSources"))):
-        start, end = _span(one, raw, None)
-        url, title = _text(one.get("uri")), _text(one.get("title"))
-        if not part and (url or title):
-            yield Citation(url, title, start=start, end=end)
+    def __init__(self, candidate: Json) -> None:
+        grounding, own = _table(candidate.get("groundingMetadata")), _table(candidate.get("citationMetadata"))
+        self._chunks = [_source(_table(chunk)) for chunk in _rows(grounding.get("groundingChunks"))]
+        self._supports = [_table(support) for support in _rows(grounding.get("groundingSupports"))]
+        self._of_part: dict[int, list[Json]] = {}
+        for support in self._supports:
+            part = _number(_table(support.get("segment")).get("partIndex"))
+            self._of_part.setdefault(part, []).append(support)
+        self._own = [_table(one) for one in _rows(own.get("citations") or own.get("citationSources"))]
+
+    def of(self, text: str | None, part: int | None = None) -> Iterator[Citation]:
+        """The citations of a text, which is the answer's part number `part`; None where that is not known, as in a stream.
+
+        Without the text, or where it does not agree with what is quoted of it, positions are not known.
+        """
+        supports = self._supports if part is None else self._of_part.get(part, [])
+        own = [] if part else self._own
+        places = _Places(text) if text is not None and (supports or own) else None
+        for support in supports:
+            segment = _table(support.get("segment"))
+            start, end = _span(segment, places, segment.get("text"))
+            for number in _rows(support.get("groundingChunkIndices")):
+                if type(number) is int and 0 <= number < len(self._chunks):
+                    url, title = self._chunks[number]
+                    if url or title:
+                        yield Citation(url, title, start=start, end=end)
+        for one in own:
+            start, end = _span(one, places, None)
+            url, title = _text(one.get("uri")), _text(one.get("title"))
+            if url or title:
+                yield Citation(url, title, start=start, end=end)
 
 
-def _span(told: Json, raw: bytes | None, quoted: object) -> tuple[int | None, int | None]:
+def _span(told: Json, places: _Places | None, quoted: object) -> tuple[int | None, int | None]:
     """Characters for bytes; none where there is no such span, or where it does not hold what is quoted of it."""
-    start, end = _number(told.get("startIndex")), _number(told.get("endIndex"))
-    if raw is None or not start < end <= len(raw):
+    first, last = _number(told.get("startIndex")), _number(told.get("endIndex"))
+    if places is None or first >= last:
         return None, None
     try:
-        before, within = raw[:start].decode(), raw[start:end].decode()
-    except UnicodeDecodeError:
+        start, end = places.characters(first), places.characters(last)
+    except ValueError:
         return None, None
-    if quoted is not None and quoted != within:
-        return None, None
-    return len(before), len(before) + len(within)
+    if quoted is None or (isinstance(quoted, str) and len(quoted) == end - start and places.text.startswith(quoted, start)):
+        return start, end
+    return None, None
 
 
 def _source(chunk: Json) -> tuple[str, str]:

@@ -17,6 +17,7 @@ class Gemini:
 
     name = NAME
     own_urls = True
+    id_header = b"x-request-id"
     read_request = staticmethod(request.read_request)
     write_request = staticmethod(request.write_request)
     estimate_input = staticmethod(request.estimate_input)

@@ -25,6 +25,8 @@ _STATUSES = {
     501: "UNIMPLEMENTED",
     504: "DEADLINE_EXCEEDED",
 }
+_OVERLOADED = 529
+"""Anthropic's status, which Google's clients do not know."""
 _RETRY_INFO = "type.googleapis.com/google.rpc.RetryInfo"
 
 
@@ -54,7 +56,8 @@ def write_error(error: GatewayError) -> bytes:
     it, in a RetryInfo: its clients look for no header.
     """
     status = _STATUSES.get(error.status, "UNAVAILABLE" if error.status >= 500 else "INVALID_ARGUMENT")
-    told: dict[str, Any] = {"code": error.status, "message": error.message, "status": status}
+    code = 503 if error.status == _OVERLOADED else error.status
+    told: dict[str, Any] = {"code": code, "message": error.message, "status": status}
     if error.retry_after is not None:
         told["details"] = [{"@type": _RETRY_INFO, "retryDelay": f"{error.retry_after:g}s"}]
     return msgspec.json.encode({"error": told})

@@ -11,17 +11,12 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from trunkline.canon.chat import NOTHING, Json
-from trunkline.canon.errors import GatewayError, Kind
+from trunkline.dialects.shallow import bad
 
 _Kind = TypeVar("_Kind")
 _NAMES = {str: "a string", bool: "a boolean", list: "an array", dict: "an object"}
 _SNAKE = re.compile(r"_([a-z0-9])")
 _WHOLE = re.compile(r"-?\d{1,18}", re.ASCII)
-
-
-def bad(place: str, problem: str, code: str = "invalid_value") -> GatewayError:
-    """The error for a field that is wrong. Raise it."""
-    return GatewayError(Kind.BAD_REQUEST, f"The field '{place}' {problem}.", code=code, param=place)
 
 
 @lru_cache(maxsize=1024)

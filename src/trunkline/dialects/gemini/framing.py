@@ -21,6 +21,8 @@ Framing = Literal["", "sse", "array", "object"]
 """`object`: the provider answered whole. Empty: nothing has come that tells."""
 
 _BOM = b"\xef\xbb\xbf"
+_LEAD = 4096
+"""Bytes in which a stream must show its framing; one that sends only white space so long is taken for events."""
 _END = b"\r\n\r\n"
 _OUTSIDE = re.compile(rb'["{}]')
 #: A backslash that stands last hides a byte that is not there yet.
@@ -49,8 +51,8 @@ class Cutter:
         """Take the next bytes; return the pieces that are now whole."""
         if not self.framing:
             data = self._lead + data
-            start = data.removeprefix(_BOM).lstrip()
-            if not start or _BOM.startswith(start):
+            start = data[:_LEAD].removeprefix(_BOM).lstrip()
+            if len(data) < _LEAD and (not start or _BOM.startswith(start)):
                 self._lead = data
                 return []
             self.framing = _FRAMINGS.get(start[:1], "sse")
@@ -62,10 +64,14 @@ class Cutter:
         """The stream ended: the rest. Some servers leave out the last blank line."""
         return self._cut.close() if self.framing else [Piece(self._lead, b"")]
 
+    def lone(self, data: bytes) -> bytes:
+        """The JSON of a read that is one whole event of one line, as nearly every one is. Of any other nothing: feed it."""
+        return b"" if self.framing != "sse" or self._cut.held else _lone_data(data)
+
     @property
     def held(self) -> int:
         """Bytes of the piece that has not ended yet."""
-        return self._cut.held
+        return len(self._cut.held)
 
     def loosen(self) -> bytes:
         """Of events only: give up what cannot be part of the blank line that ends the held one."""
@@ -75,30 +81,25 @@ class Cutter:
 class _Events:
     """Server-sent events."""
 
-    __slots__ = ("_cut",)
+    __slots__ = ("_cut", "held")
 
     def __init__(self) -> None:
         self._cut = EventCutter()
+        self.held = self._cut.held
 
     def feed(self, data: bytes) -> list[Piece]:
-        if not self._cut.held and (line := _lone_data(data)):
-            return [Piece(data, line)]
         return [Piece(raw, _data(raw)) for raw in self._cut.feed(data)]
 
     def close(self) -> list[Piece]:
         raw = self._cut.release()
         return [Piece(raw, _data(raw))]
 
-    @property
-    def held(self) -> int:
-        return len(self._cut.held)
-
     def loosen(self) -> bytes:
         return self._cut.loosen()
 
 
 def _lone_data(raw: bytes) -> bytes:
-    """The data of a whole event that is one line, as Google writes them all and nearly every read brings them."""
+    """The data of a whole event that is one line, as Google writes them all."""
     last = len(raw) - 4
     if raw.startswith(b"data: ") and raw.endswith(_END) and raw.find(b"\n") == last + 1 and raw.find(b"\r") == last:
         return raw[6:-4]
@@ -120,20 +121,20 @@ def _data(raw: bytes) -> bytes:
 class _Elements:
     """The objects of a JSON array, or one object alone: each with what stands before it."""
 
-    __slots__ = ("_at", "_depth", "_held", "_start", "_string")
+    __slots__ = ("_at", "_depth", "_start", "_string", "held")
 
     def __init__(self) -> None:
-        self._held = bytearray()
+        self.held = bytearray()
         self._at = 0
         self._start = 0
         self._depth = 0
         self._string = False
 
     def feed(self, data: bytes) -> list[Piece]:
-        self._held += data
+        self.held += data
         pieces: list[Piece] = []
         done = 0
-        while match := (_INSIDE if self._string else _OUTSIDE).search(self._held, self._at):
+        while match := (_INSIDE if self._string else _OUTSIDE).search(self.held, self._at):
             mark = match[0]
             if mark == b"\\":
                 self._at = match.start()
@@ -142,11 +143,11 @@ class _Elements:
             if mark == b'"':
                 self._string = not self._string
             elif self._counts(mark, match.start()):
-                pieces.append(Piece(bytes(self._held[done : self._at]), bytes(self._held[self._start : self._at])))
+                pieces.append(Piece(bytes(self.held[done : self._at]), bytes(self.held[self._start : self._at])))
                 done = self._at
         else:
-            self._at = len(self._held)
-        del self._held[:done]
+            self._at = len(self.held)
+        del self.held[:done]
         self._at -= done
         self._start -= done
         return pieces
@@ -162,13 +163,9 @@ class _Elements:
         return False
 
     def close(self) -> list[Piece]:
-        raw = bytes(self._held)
-        self._held.clear()
+        raw = bytes(self.held)
+        self.held.clear()
         return [Piece(raw, b"")]
-
-    @property
-    def held(self) -> int:
-        return len(self._held)
 
     def loosen(self) -> bytes:
         return b""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -12,6 +13,16 @@ from trunkline.canon.chat import Json
 
 _STEP = re.compile(r"""\.([^.\[\]]+)|\[(\d{1,9})\]|\['([^']*)'\]|\["([^"]*)"\]""")
 _VALUES = ("stringValue", "numberValue", "boolValue")
+
+
+class _Pieces:
+    """A text that grows, put together only at the end."""
+
+    def __init__(self, first: str) -> None:
+        self.pieces = [first]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.pieces)
 
 
 class PartialArguments:
@@ -31,7 +42,7 @@ class PartialArguments:
 
     def text(self) -> str:
         """The JSON object as text."""
-        return msgspec.json.encode(self._root).decode()
+        return msgspec.json.encode(self._root, enc_hook="".join).decode()
 
     def _put(self, path: str, piece: Json) -> None:
         value = next((piece[name] for name in _VALUES if name in piece), None)
@@ -59,10 +70,15 @@ def _place(holder: Any, step: int | str, value: Any) -> None:
         if step < len(holder):
             holder[step] = _joined(holder[step], value)
         else:
-            holder.append(value)
+            holder.append(_joined(None, value))
     elif isinstance(holder, dict):
         holder[str(step)] = _joined(holder.get(str(step)), value)
 
 
 def _joined(before: Any, value: Any) -> Any:
-    return before + value if isinstance(before, str) and isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    if not isinstance(before, _Pieces):
+        return _Pieces(before + value if isinstance(before, str) else value)
+    before.pieces.append(value)
+    return before

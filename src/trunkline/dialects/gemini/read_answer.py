@@ -8,9 +8,8 @@ from typing import Any
 import msgspec
 
 from trunkline.canon.chat import NOTHING, Choice, Json, Other, Part, Reply, Text, ToolCall
-from trunkline.canon.errors import GatewayError, Kind
-from trunkline.dialects.errors import clean
-from trunkline.dialects.gemini.citing import citations
+from trunkline.canon.errors import GatewayError
+from trunkline.dialects.gemini.citing import Sources
 from trunkline.dialects.gemini.logprobs import read_logprobs
 from trunkline.dialects.gemini.read_parts import NewId, is_nothing, read_part
 from trunkline.dialects.gemini.reply import decoded
@@ -36,17 +35,15 @@ class Ids:
 
 
 def read_answer(body: bytes, seed: str) -> Reply:
-    """A 2xx whole answer. Raises `GatewayError` where it is an error, not of this dialect, or ended in an error and says
-    nothing. A candidate's parts stay as many as they are, each with its own seal.
+    """A 2xx whole answer. Raises `GatewayError` where it is an error or not of this dialect; one that ended in an error and
+    says nothing is an answer without parts, which has its price. A candidate's parts stay as many as they are, each with its
+    own seal.
     """
     told = decoded(body)
     new_id = Ids(seed)
     choices = [_choice(candidate, new_id) for candidate in rows(told.get("candidates"))]
     if not choices:
         choices = [Choice((), "content_filter" if block_reason(told) else "error", block_reason(told))]
-    last = choices[-1]
-    if last.finish == "error" and not any(choice.parts for choice in choices):
-        raise unfinished(last.native_finish, last.vendor)
     usage, raw = read_usage(told.get("usageMetadata"))
     return Reply(
         dialect=NAME,
@@ -62,10 +59,11 @@ def read_answer(body: bytes, seed: str) -> Reply:
 
 def _choice(candidate: Json, new_id: NewId) -> Choice:
     parts: list[Part] = []
+    sources = Sources(candidate)
     for at, one in enumerate(parts_of(candidate)):
         part = answer_part(one, new_id)
         if isinstance(part, Text):
-            part = msgspec.structs.replace(part, citations=tuple(citations(candidate, part.text, at)))
+            part = msgspec.structs.replace(part, citations=tuple(sources.of(part.text, at)))
         if not is_nothing(part):
             parts.append(part)
     word = text_of(candidate, "finishReason")
@@ -91,13 +89,6 @@ def block_reason(told: Json) -> str:
     """Why the prompt was blocked; empty where it was not."""
     feedback = told.get("promptFeedback")
     return text_of(feedback, "blockReason") if isinstance(feedback, dict) else ""
-
-
-def unfinished(word: str, candidate: Json) -> GatewayError:
-    """The error for an answer that ended in one and says nothing. Gemini tells it with status 200; another try may go well."""
-    why = clean(text_of(candidate, "finishMessage"))
-    message = f"The provider could not finish its answer ({clean(word)[:64] or 'it is empty'}). {why}".strip()
-    return GatewayError(Kind.UPSTREAM_FAILED, message, code=word[:64] or None)
 
 
 def created(told: Json) -> int:

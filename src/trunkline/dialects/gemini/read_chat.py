@@ -9,16 +9,27 @@ import msgspec
 from trunkline.canon.chat import NOTHING, Chat, Message
 from trunkline.canon.errors import GatewayError, Kind
 from trunkline.dialects.dialect import Ask
-from trunkline.dialects.gemini.fields import Fields, bad
+from trunkline.dialects.gemini.fields import Fields
 from trunkline.dialects.gemini.read_contents import ContentReader
 from trunkline.dialects.gemini.read_parts import read_part
-from trunkline.dialects.gemini.read_settings import HINTS, read_generation, read_tool_config, read_tools
+from trunkline.dialects.gemini.read_settings import HINTS, NEEDED, read_generation, read_tool_config, read_tools
 from trunkline.dialects.gemini.words import COUNT, NAME
+from trunkline.dialects.shallow import bad
 
 
 def read_chat(ask: Ask) -> Chat:
     """The request. A question for a count holds it in `generateContentRequest`, or is it itself."""
-    fields = Fields(_decoded(ask), "")
+    try:
+        return _read(ask, {name: msgspec.json.decode(raw) for name, raw in ask.fields.items()})
+    except RecursionError:
+        reason = "is nested too deeply"
+    except ValueError as error:
+        reason = f"is not valid JSON: {error}"
+    raise GatewayError(Kind.BAD_REQUEST, f"The request body {reason}.", code="invalid_json")
+
+
+def _read(ask: Ask, told: dict[str, Any]) -> Chat:
+    fields = Fields(told, "")
     if ask.form == COUNT:
         fields = fields.fields("generateContentRequest") or fields
     fields.any("model")  # the path has told it
@@ -33,21 +44,15 @@ def read_chat(ask: Ask) -> Chat:
     return Chat(
         dialect=NAME,
         model=ask.model,
-        messages=(*_system(system), *reader.messages),
+        messages=(*_system(system), *reader.messages()),
         stream=ask.stream,
         tools=tools,
         tool_choice=choice,
         vendor=vendor or NOTHING,
+        needed=NEEDED,
         hints=HINTS,
         **asked,
     )
-
-
-def _decoded(ask: Ask) -> dict[str, Any]:
-    try:
-        return {name: msgspec.json.decode(raw) for name, raw in ask.fields.items()}
-    except (ValueError, RecursionError) as error:
-        raise GatewayError(Kind.BAD_REQUEST, f"The request body is not valid JSON: {error}.", code="invalid_json") from None
 
 
 def _system(value: Any) -> list[Message]:

@@ -13,8 +13,10 @@ import msgspec
 
 from trunkline.canon.chat import NOTHING, Json, Media, Other, Part, Text, Thinking, ToolCall, ToolResult
 from trunkline.dialects import state
-from trunkline.dialects.gemini.fields import Fields, bad
+from trunkline.dialects.arguments import text_of
+from trunkline.dialects.gemini.fields import Fields
 from trunkline.dialects.gemini.words import NAME, medium
+from trunkline.dialects.shallow import bad
 
 NewId = Callable[[], str]
 """Makes the id of a call that has none."""
@@ -67,8 +69,7 @@ def _call(fields: Fields, new_id: NewId) -> Part:
     inner = Fields(fields.any("functionCall"), fields.place("functionCall"))
     call_id, name, arguments = inner.text("id") or new_id(), inner.text("name"), inner.object("args") or {}
     seal = state.seal_of(fields.text("thoughtSignature"), NAME)
-    text = msgspec.json.encode(arguments).decode()
-    return ToolCall(call_id, name, text, seal, vendor=_beside(fields, inner, "functionCall"))
+    return ToolCall(call_id, name, text_of(arguments), seal, vendor=_beside(fields, inner, "functionCall"))
 
 
 def _response(fields: Fields, _: NewId) -> Part:

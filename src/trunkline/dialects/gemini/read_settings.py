@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from trunkline.canon.chat import NOTHING, Json, Other, OutputFormat, Reasoning, Sampling, Tool, ToolChoice
-from trunkline.dialects.gemini.fields import Fields, bad
+from trunkline.dialects.gemini.fields import Fields
 from trunkline.dialects.gemini.schema import json_schema
 from trunkline.dialects.gemini.words import NAME
+from trunkline.dialects.shallow import bad
 
 GENERATION, TOOL_CONFIG, CALLING = "generationConfig.", "toolConfig.", "toolConfig.functionCallingConfig."
 HINTS = frozenset(
@@ -31,6 +32,8 @@ HINTS = frozenset(
     }
 )
 """Fields that the answer does not depend on. Safety settings are among them: they set the provider's own filter."""
+NEEDED = frozenset({"cachedContent"})
+"""Fields that hold a part of the prompt."""
 _JSON = "application/json"
 _PLAIN = "text/plain"
 _MODES: dict[str, Literal["auto", "none", "required"]] = {
@@ -111,6 +114,8 @@ def read_generation(config: Fields | None) -> tuple[dict[str, Any], dict[str, An
 def _output(config: Fields) -> OutputFormat | None:
     """A schema in any of the three places in which Google takes one."""
     media_type = config.peek("responseMimeType")
+    if not isinstance(media_type, str | None):
+        raise bad(config.place("responseMimeType"), "must be a string")
     schema, full = config.object("responseSchema"), config.object("responseJsonSchema")
     schema = schema if full is None else full
     if media_type is None and schema is None:

@@ -9,12 +9,13 @@ from typing import Any
 import msgspec
 
 from trunkline.canon.errors import GatewayError
-from trunkline.canon.usage import NO_USAGE, Usage
+from trunkline.canon.usage import Usage
 from trunkline.dialects.dialect import Ask
 from trunkline.dialects.errors import protocol
 from trunkline.dialects.gemini.errors import reported
 from trunkline.dialects.gemini.framing import LIMIT, Cutter, Framer, Piece, one_line
-from trunkline.dialects.gemini.usage import read_usage
+from trunkline.dialects.gemini.usage import Told
+from trunkline.dialects.gemini.words import SSE
 
 _BYTES_PER_TOKEN = 4
 _FINISH_LENGTH = 64
@@ -39,7 +40,7 @@ class _Candidate(msgspec.Struct, rename="camel", gc=False):
 
 class _Chunk(msgspec.Struct, rename="camel", gc=False):
     candidates: list[_Candidate] | None = None
-    usage_metadata: Any = None
+    usage_metadata: msgspec.Raw = _ABSENT
     prompt_feedback: Any = None
     error: Any = None
 
@@ -47,7 +48,7 @@ class _Chunk(msgspec.Struct, rename="camel", gc=False):
 class _Told(msgspec.Struct, rename="camel", gc=False):
     """What must not be lost of a chunk whose candidates have a shape unknown here."""
 
-    usage_metadata: Any = None
+    usage_metadata: msgspec.Raw = _ABSENT
     prompt_feedback: Any = None
     error: Any = None
 
@@ -71,21 +72,18 @@ class GeminiTap:
         "_loose",
         "_pieces",
         "_seen",
+        "_told",
         "_unusable",
         "complete",
         "ended",
         "error",
         "finish",
         "opened",
-        "raw_usage",
         "unread",
-        "usage",
     )
 
     def __init__(self, ask: Ask) -> None:
         """`ask.form` is the framing that the client asked for."""
-        self.usage: Usage = NO_USAGE
-        self.raw_usage = ""
         self.finish = ""
         self.opened = False
         self.complete = False
@@ -101,11 +99,25 @@ class GeminiTap:
         self._finished: set[Any] = set()
         self._pieces = 0
         self._bytes = 0
+        self._told = Told()
+
+    @property
+    def usage(self) -> Usage:
+        """As reported so far."""
+        return self._told.read()[0]
+
+    @property
+    def raw_usage(self) -> str:
+        """The provider's own JSON of it."""
+        return self._told.read()[1]
 
     def feed(self, data: bytes) -> bytes:
         """Take the next bytes; return the pieces that are now whole."""
         if self._unusable:
             return b""
+        if self._form == SSE and len(data) <= LIMIT and (line := self._cut.lone(data)):
+            self._read(line)
+            return data
         out = [self._carried(piece) for piece in self._cut.feed(data)]
         if self._holds_too_much():
             out.append(self._overlong())
@@ -202,10 +214,7 @@ class GeminiTap:
         if isinstance(feedback, dict) and isinstance(word := feedback.get("blockReason"), str) and not self._seen:
             self._end(0, word)
         self.complete = bool(self._finished) and self._seen <= self._finished
-        if chunk.usage_metadata is not None:
-            usage, raw = read_usage(chunk.usage_metadata)
-            if usage is not NO_USAGE:
-                self.usage, self.raw_usage = usage, raw
+        self._told.keep(chunk.usage_metadata)
 
     def _end(self, index: int, word: str) -> None:
         self.finish = word[:_FINISH_LENGTH]
@@ -218,7 +227,7 @@ class GeminiTap:
 
     def _weigh(self, content: _Content | None) -> None:
         for part in (content.parts if content is not None else None) or ():
-            size = sum(len(bytes(raw)) - 2 for raw in (part.text, part.function_call) if raw is not _ABSENT)
+            size = len(bytes(part.text)) + len(bytes(part.function_call)) - 2  # the quotes, or the braces
             if size > 0:
                 self._pieces += 1
                 self._bytes += size

@@ -15,6 +15,7 @@ from trunkline.canon.usage import NO_USAGE, Usage
 _MOST = 10**12
 #: A usage object longer than this is not kept word for word.
 _RAW_BYTES = 4096
+_COUNTED = b'TokenCount"'
 
 
 def read_usage(told: object) -> tuple[Usage, str]:
@@ -40,6 +41,28 @@ def read_usage(told: object) -> tuple[Usage, str]:
     )
     text = msgspec.json.encode(told)
     return usage, text.decode() if len(text) <= _RAW_BYTES else ""
+
+
+class Told:
+    """The counts that a stream told last. They come with every piece and are wanted once, so they are read only then."""
+
+    __slots__ = ("_raw",)
+
+    def __init__(self) -> None:
+        self._raw = b""
+
+    def keep(self, raw: msgspec.Raw) -> None:
+        """A `usageMetadata`; one that counts nothing, as Vertex sends them before the last, leaves what was told before."""
+        told = bytes(raw)
+        if _COUNTED in told:
+            self._raw = told
+
+    def read(self) -> tuple[Usage, str]:
+        """As `read_usage`."""
+        try:
+            return read_usage(msgspec.json.decode(self._raw))
+        except (ValueError, RecursionError):  # nothing was told, or a number no one can hold
+            return NO_USAGE, ""
 
 
 def write_usage(usage: Usage, raw: str) -> Any:

@@ -20,9 +20,6 @@ BAD_NAME = re.compile(r"[^a-zA-Z0-9_.:-]|^[^a-zA-Z_]")
 """What a function's name may not hold (google-genai 3.4.0, FunctionDeclaration)."""
 LONGEST_NAME = 128
 
-UNSIGNED = "skip_thought_signature_validator"
-"""What Google documents to stand for a thought signature that nobody has."""
-
 _FILTERS = (
     "SAFETY", "RECITATION", "LANGUAGE", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT",
     "IMAGE_RECITATION", "IMAGE_OTHER", "MODEL_ARMOR", "ESCALATION", "PUP_LIMITED_DISABLED",

@@ -12,6 +12,7 @@ import msgspec
 
 from trunkline.canon.chat import Choice, FinishReason, Json, Media, Other, Part, Refusal, Reply, Seal, Text, Thinking, ToolCall
 from trunkline.dialects import state
+from trunkline.dialects.arguments import object_of
 from trunkline.dialects.dialect import Frame
 from trunkline.dialects.gemini.citing import Cited
 from trunkline.dialects.gemini.logprobs import write_logprobs
@@ -155,15 +156,6 @@ def merged(found: dict[str, Any], vendor: Json) -> dict[str, Any]:
         inner = found.get(name)
         found[name] = {**inner, **value} if isinstance(inner, dict) and isinstance(value, Mapping) else value
     return found
-
-
-def object_of(arguments: str) -> dict[str, Any] | None:
-    """A call's arguments; None where they are no JSON object."""
-    try:
-        found = msgspec.json.decode(arguments or "{}")
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None
 
 
 def signed(seal: Seal | None) -> dict[str, str]:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from trunkline.canon.chat import Chat, Json
+from trunkline.canon.errors import GatewayError, Kind
 from trunkline.canon.facts import Facts
 from trunkline.canon.loss import Loss
 from trunkline.dialects.dialect import Outgoing
@@ -15,13 +16,17 @@ from trunkline.dialects.gemini.request import path
 from trunkline.dialects.gemini.words import NAME, SSE
 from trunkline.dialects.gemini.write_contents import write_contents
 from trunkline.dialects.gemini.write_settings import renamed, write_generation, write_tools
+from trunkline.dialects.gemini.write_thinking import is_on
 
 _NESTED = ("generationConfig", "toolConfig")
 
 
 def write_chat(chat: Chat, model: str, facts: Facts, loss: Loss, *, ask_usage: bool) -> Outgoing:  # noqa: ARG001 - told unasked
     """The request. A pure function of `chat` and `facts`; what cannot be said is told to `loss`, which may raise."""
-    body = msgspec.json.encode(request(chat, facts, loss))
+    try:
+        body = msgspec.json.encode(request(chat, facts, loss))
+    except RecursionError:
+        raise GatewayError(Kind.BAD_REQUEST, "The request is nested too deeply.") from None
     return Outgoing(path(model, SSE if chat.stream else ""), body, names=renamed(chat))
 
 
@@ -32,8 +37,9 @@ def request(chat: Chat, facts: Facts, loss: Loss) -> dict[str, Any]:
         loss.note("user")
     if chat.cache:
         loss.note("cache_control")
-    told = {**write_contents(chat, facts, loss), **write_tools(chat, facts, loss)}
+    told = write_contents(chat, facts, loss)
     generation = write_generation(chat, facts, loss)
+    told |= write_tools(chat, facts, loss, thinking=is_on(generation.get("thinkingConfig", {})))
     if generation:
         told["generationConfig"] = generation
     return _with(told, vendor)

@@ -10,18 +10,32 @@ from typing import Any
 
 import msgspec
 
-from trunkline.canon.chat import Chat, Json, Media, Other, Part, Refusal, Role, Seal, Text, Thinking, ToolCall, ToolResult
+from trunkline.canon.chat import (
+    INSTRUCTS,
+    Chat,
+    Json,
+    Media,
+    Other,
+    Part,
+    Refusal,
+    Role,
+    Seal,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolResult,
+)
 from trunkline.canon.facts import Facts
 from trunkline.canon.loss import Loss
+from trunkline.dialects.arguments import wrapped
 from trunkline.dialects.foreign import own_part
 from trunkline.dialects.gemini.read_parts import response_of
 from trunkline.dialects.gemini.words import BAD_NAME, LONGEST_NAME, NAME
-from trunkline.dialects.gemini.write_answer import merged, object_of, write_media
+from trunkline.dialects.gemini.write_answer import merged, write_media
 from trunkline.dialects.names import fit, is_made
 
 _TYPES = {"image": "image/png", "document": "application/pdf", "audio": "audio/wav", "video": "video/mp4"}
 """What a medium is taken for whose type nobody told: Gemini demands one."""
-_SYSTEM = frozenset({"system", "developer"})
 
 
 def fitting(name: str) -> str:
@@ -46,15 +60,16 @@ class PartWriter:
             ToolResult: self._result,
             Media: self._media,
             Refusal: self._refusal,
-            Other: self._other,
         }
 
     def write(self, part: Part, role: Role, place: str) -> dict[str, Any] | None:
         """The part; None where nothing is left of it. Raises `GatewayError` where the model would miss it."""
         if getattr(part, "cache", ""):
             self._loss.note("cache_control")
-        if role in _SYSTEM and not isinstance(part, Text):
+        if role in INSTRUCTS and not isinstance(part, Text):
             raise self._loss.refuse(place, "Gemini takes only text in its instructions")
+        if isinstance(part, Other):
+            return self._other(part, role, place)
         return self._writers[type(part)](part, place)
 
     def _text(self, part: Text, place: str) -> dict[str, Any] | None:
@@ -77,19 +92,22 @@ class PartWriter:
         return merged({"text": part.text, "thought": True, **signed}, vendor)
 
     def _call(self, part: ToolCall, place: str) -> dict[str, Any]:
-        """Arguments that are no JSON object go as the text they are, under a name of ours."""
         self._names[part.id] = part.name
-        args = object_of(part.arguments)
-        call = {"name": fitting(part.name), "args": {"arguments": part.arguments} if args is None else args, **_id(part.id)}
+        call = {"name": fitting(part.name), "args": wrapped(part.arguments), **_id(part.id)}
         return merged({"functionCall": call, **self._signed(part.seal)}, self._vendor(part.vendor, place))
 
     def _result(self, part: ToolResult, place: str) -> dict[str, Any]:
-        texts = [one.text for one in part.parts if isinstance(one, Text)]
-        others = [
-            told
-            for at, one in enumerate(part.parts)
-            if not isinstance(one, Text) and (told := self.write(one, "tool", f"{place}.content[{at}]")) is not None
-        ]
+        texts: list[str] = []
+        others: list[dict[str, Any]] = []
+        for at, one in enumerate(part.parts):
+            if isinstance(one, Text):
+                texts.append(one.text)
+            elif isinstance(one, Media):
+                others.append(self._media(one, f"{place}.content[{at}]"))
+            elif one.dialect == NAME:
+                others.append(dict(one.value))
+            else:
+                texts.append(msgspec.json.encode(one.value).decode())
         response: dict[str, Any] = {"name": fitting(self._names.get(part.id) or part.name)}
         response |= {"response": response_of("".join(texts), failed=part.failed), **_id(part.id)}
         if others:
@@ -112,9 +130,12 @@ class PartWriter:
         sent = msgspec.structs.replace(part, media_type=media_type, name=part.name if self._own else "")
         return write_media(sent, self._vendor(part.vendor, place))
 
-    def _other(self, part: Other, place: str) -> dict[str, Any] | None:
+    def _other(self, part: Other, role: Role, place: str) -> dict[str, Any] | None:
+        """Another dialect's own part: what a model did there is past, what a user says must be heard."""
         if part.dialect == NAME:
             return dict(part.value)
+        if role != "assistant":
+            raise self._loss.refuse(place, "Gemini has no such part")
         self._loss.note(place)
         return None
 

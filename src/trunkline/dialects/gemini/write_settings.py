@@ -11,6 +11,7 @@ from trunkline.dialects.foreign import own_part
 from trunkline.dialects.gemini.words import NAME
 from trunkline.dialects.gemini.write_parts import fitting
 from trunkline.dialects.gemini.write_thinking import write_thinking
+from trunkline.dialects.parameters import max_tokens, may_choose, taken
 
 #: Parameters by canon's names, and by Google's. `n` is what OpenAI's clients call it.
 _GENERATION = {
@@ -36,8 +37,8 @@ _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
 
 def write_generation(chat: Chat, facts: Facts, loss: Loss) -> dict[str, Any]:
     """The `generationConfig`, without the client's own fields."""
-    taken = _accepted(chat, facts, loss)
-    told = {google: taken[name] for name, google in _GENERATION.items() if name in taken}
+    accepted = _accepted(chat, facts, loss)
+    told = {google: accepted[name] for name, google in _GENERATION.items() if name in accepted}
     thinking = write_thinking(chat, facts, loss)
     if thinking:
         told["thinkingConfig"] = thinking
@@ -48,24 +49,16 @@ def _accepted(chat: Chat, facts: Facts, loss: Loss) -> dict[str, Any]:
     """The parameters that the model takes, by canon's names."""
     asked: dict[str, Any] = {name: getattr(chat.sampling, name) for name in _SAMPLING}
     asked |= {"max_tokens": chat.max_tokens, "stop": list(chat.stop) or None, "n": chat.choices}
-    asked = {name: value for name, value in asked.items() if value is not None}
-    for name in [name for name in asked if name in facts.refuses]:
-        loss.drop(name, "the model refuses it")
-        del asked[name]
-    for group in facts.exclusive:
-        for name in sorted(group & asked.keys())[1:]:
-            loss.drop(name, "the model refuses it together with another")
-            del asked[name]
-    if len(asked.get("stop", ())) > _STOPS:
+    accepted = taken(asked, facts, loss)
+    if len(accepted.get("stop", ())) > _STOPS:
         loss.drop("stop", f"Gemini takes {_STOPS} at most")
-        asked["stop"] = asked["stop"][:_STOPS]
-    if facts.max_output is not None and asked.get("max_tokens", 0) > facts.max_output:
-        loss.note("max_tokens")
-        asked["max_tokens"] = facts.max_output
+        accepted["stop"] = accepted["stop"][:_STOPS]
+    if "max_tokens" in accepted:
+        accepted["max_tokens"] = max_tokens(chat, facts, loss)
     for name, value in (("min_p", chat.sampling.min_p), ("logit_bias", chat.sampling.logit_bias)):
         if value:
             loss.drop(name, _NO_FIELD)
-    return asked
+    return accepted
 
 
 def _output(chat: Chat, facts: Facts, loss: Loss) -> dict[str, Any]:
@@ -80,8 +73,8 @@ def _output(chat: Chat, facts: Facts, loss: Loss) -> dict[str, Any]:
     return {"responseMimeType": _JSON, "responseJsonSchema": output.schema}
 
 
-def write_tools(chat: Chat, facts: Facts, loss: Loss) -> dict[str, Any]:
-    """`tools` and `toolConfig`, where there are any."""
+def write_tools(chat: Chat, facts: Facts, loss: Loss, *, thinking: bool) -> dict[str, Any]:
+    """`tools` and `toolConfig`, where there are any. `thinking`: the model is told to think."""
     if chat.tools and not facts.tools:
         loss.drop("tools", "the model takes none")
         return {}
@@ -97,7 +90,9 @@ def write_tools(chat: Chat, facts: Facts, loss: Loss) -> dict[str, Any]:
     if chat.parallel_tools is False:
         loss.drop("parallel_tool_calls", _NO_FIELD)
     tools = [*([{"functionDeclarations": declared}] if declared else []), *others]
-    return {"tools": tools, **_choice(chat, facts, loss, declared=bool(declared))} if tools else {}
+    if declared and may_choose(chat, facts, loss, thinking=thinking):
+        return {"tools": tools, **_choice(chat, loss)}
+    return {"tools": tools} if tools else {}
 
 
 def _tool(tool: Tool, chat: Chat, loss: Loss, place: str) -> dict[str, Any]:
@@ -113,16 +108,12 @@ def _tool(tool: Tool, chat: Chat, loss: Loss, place: str) -> dict[str, Any]:
     return {**told, **own_part(tool.vendor, chat, NAME, loss, place)}
 
 
-def _choice(chat: Chat, facts: Facts, loss: Loss, *, declared: bool) -> dict[str, Any]:
+def _choice(chat: Chat, loss: Loss) -> dict[str, Any]:
     """The `toolConfig`. An `auto` among named tools is a VALIDATED, which is the only mode beside ANY that takes names."""
     choice = chat.tool_choice
-    if choice is None or not declared:
+    if choice is None:
         return {}
     vendor = own_part(choice.vendor, chat, NAME, loss, "tool_choice")
-    thinks = chat.reasoning is not None and chat.reasoning.mode != "off"
-    if choice.mode == "required" and (facts.forced_tools == "never" or (facts.forced_tools == "not_thinking" and thinks)):
-        loss.drop("tool_choice", "the model cannot be made to call a tool")
-        return {}
     mode = "VALIDATED" if choice.mode == "auto" and choice.names else _MODES[choice.mode]
     names = [fitting(name) for name in choice.names] if choice.mode != "none" else []
     config = {"mode": mode, **({"allowedFunctionNames": names} if names else {}), **vendor}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from trunkline.canon.chat import Chat, Reasoning
+from trunkline.canon.chat import Chat, Json, Reasoning
 from trunkline.canon.facts import Facts
 from trunkline.canon.loss import Loss
 from trunkline.dialects import effort
@@ -44,6 +44,11 @@ def write_thinking(chat: Chat, facts: Facts, loss: Loss) -> dict[str, Any]:
     return told | vendor
 
 
+def is_on(thinking: Json) -> bool:
+    """Such a `thinkingConfig` makes the model think."""
+    return bool(thinking.get("thinkingLevel") or thinking.get("thinkingBudget") or thinking.get("includeThoughts"))
+
+
 def _as_said(asked: Reasoning) -> dict[str, Any]:
     """A client of this dialect and a model without facts: the client's own words."""
     if asked.effort:
@@ -64,7 +69,10 @@ def _budget(asked: Reasoning, facts: Facts, loss: Loss, *, own: bool) -> dict[st
             loss.note(_FIELD)
         return {"thinkingBudget": budget}
     if asked.effort:
-        return {"thinkingBudget": min(effort.budget_of(asked.effort), _MOST)}
+        budget = min(effort.budget_of(asked.effort), _MOST)
+        if effort.effort_of(budget) != asked.effort:
+            loss.note(_FIELD)
+        return {"thinkingBudget": budget}
     return {"thinkingBudget": _ANY} if asked.mode == "adaptive" else {}
 
 

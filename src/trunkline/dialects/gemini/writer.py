@@ -29,18 +29,7 @@ from trunkline.dialects.gemini.write_answer import (
     write_part,
 )
 
-
-class _Writing:
-    """A part that is being written."""
-
-    def __init__(self, opened: Open) -> None:
-        self.part: Part = opened.part
-        self.choice = opened.choice
-        self.arguments: list[str] = []
-        self.kept = Kept()
-        self.citations: list[Citation] = []
-        self.last: dict[str, Any] | None = None
-        """What stands of it in the piece that has not gone out yet."""
+_encode = msgspec.json.Encoder().encode
 
 
 class _Candidate:
@@ -53,6 +42,20 @@ class _Candidate:
         self.parts = 0
 
 
+class _Writing:
+    """A part that is being written."""
+
+    def __init__(self, opened: Open, candidate: _Candidate) -> None:
+        self.part: Part = opened.part
+        self.choice = opened.choice
+        self.candidate = candidate
+        self.arguments: list[str] = []
+        self.kept = Kept()
+        self.citations: list[Citation] = []
+        self.last: dict[str, Any] | None = None
+        """What stands of it in the piece that has not gone out yet."""
+
+
 class GeminiWriter:
     """Writes one stream."""
 
@@ -60,10 +63,12 @@ class GeminiWriter:
         self._frame = frame
         self._framer = Framer(frame.ask.form)
         self._begin = Begin("", "")
+        self._after = self._told_after()
         self._count = Count(NO_USAGE)
         self._writing: dict[int, _Writing] = {}
         self._candidates: dict[int, _Candidate] = {}
-        self._pending: list[tuple[int, dict[str, Any]]] = []
+        self._pending: dict[int, list[dict[str, Any]]] = {}
+        """Choice -> its parts that have not gone out yet."""
         self._logprobs: dict[int, list[Json]] = {}
 
     def write(self, events: Iterable[Event]) -> bytes:
@@ -92,6 +97,7 @@ class GeminiWriter:
                 self._count = event
             case Begin():
                 self._begin = event
+                self._after = self._told_after()
             case End():
                 return self._flush() + self._last()
             case _:
@@ -106,16 +112,15 @@ class GeminiWriter:
         return self._candidates.setdefault(choice, _Candidate())
 
     def _opened(self, event: Open) -> None:
-        self._candidate(event.choice)
-        writing = self._writing[event.index] = _Writing(event)
+        writing = self._writing[event.index] = _Writing(event, self._candidate(event.choice))
         if not isinstance(event.part, Text | Thinking | Refusal | ToolCall):
             self._add(writing, write_part(event.part))
 
     def _add(self, writing: _Writing, part: dict[str, Any] | None) -> None:
         if part is not None:
             writing.last = part
-            self._pending.append((writing.choice, part))
-            self._candidate(writing.choice).parts += 1
+            writing.candidate.parts += 1
+            self._pending.setdefault(writing.choice, []).append(part)
 
     def _delta(self, event: Delta) -> None:
         writing = self._writing[event.index]
@@ -127,14 +132,18 @@ class GeminiWriter:
             writing.arguments.append(event.text)
             return
         writing.kept.add(event.text)
-        if writing.last is not None and self._pending and self._pending[-1][1] is writing.last:
-            writing.last["text"] += event.text
+        if (last := self._unsent(writing)) is not None:
+            last["text"] += event.text
         else:
-            thought = {"thought": True} if isinstance(writing.part, Thinking) else {}
-            self._add(writing, {"text": event.text, **thought})
+            self._add(writing, {"text": event.text} | ({"thought": True} if isinstance(writing.part, Thinking) else {}))
+
+    def _unsent(self, writing: _Writing) -> dict[str, Any] | None:
+        """The last piece of a part, where it has not gone out yet and nothing follows it."""
+        pending = self._pending.get(writing.choice)
+        return writing.last if pending and pending[-1] is writing.last else None
 
     def _closed(self, writing: _Writing, told: Seal | None) -> None:
-        part, candidate = writing.part, self._candidate(writing.choice)
+        part, candidate = writing.part, writing.candidate
         if isinstance(part, ToolCall):
             whole = msgspec.structs.replace(part, arguments="".join(writing.arguments), seal=told or part.seal)
             call = write_part(whole)
@@ -143,15 +152,16 @@ class GeminiWriter:
                 candidate.broken.append(malformed(whole.name, whole.arguments))
         elif isinstance(part, Text | Thinking):
             self._sign(writing, told or part.seal)
+            text = writing.kept.text() if writing.citations else None
             for citation in writing.citations:
-                candidate.cited.add(citation, writing.kept.text())
+                candidate.cited.add(citation, text)
 
     def _sign(self, writing: _Writing, seal: Seal | None) -> None:
         """The signature of a text: with its last piece where that has not gone out, else in an empty one, as Gemini does."""
         if seal is None:
             return
-        if writing.last is not None and self._pending and self._pending[-1][1] is writing.last:
-            writing.last.update(signed(seal))
+        if (last := self._unsent(writing)) is not None:
+            last.update(signed(seal))
         else:
             self._add(writing, write_part(msgspec.structs.replace(writing.part, seal=seal)))
 
@@ -159,19 +169,22 @@ class GeminiWriter:
         frame, begin = self._frame, self._begin
         return envelope(begin.id or frame.id, begin.model or frame.ask.model, begin.vendor)
 
+    def _told_after(self) -> bytes:
+        """What stands in every piece after its candidates."""
+        return _encode(self._envelope())[1:]
+
     def _flush(self) -> bytes:
         """The pieces for what has come; each holds one choice, as Gemini's do."""
-        choices = dict.fromkeys([*(choice for choice, _ in self._pending), *self._logprobs])
-        out = b""
-        for choice in choices:
-            parts = [part for one, part in self._pending if one == choice]
-            candidate: dict[str, Any] = {"content": content(parts), "index": choice}
-            if choice in self._logprobs:
-                candidate["logprobsResult"] = write_logprobs(self._logprobs[choice])
-            out += self._framer.chunk(msgspec.json.encode({"candidates": [candidate], **self._envelope()}))
+        out: list[bytes] = []
+        for choice in self._pending | self._logprobs:
+            told = _encode(content(self._pending.get(choice, [])))
+            tokens = self._logprobs.get(choice)
+            beside = b',"logprobsResult":' + _encode(write_logprobs(tokens)) if tokens else b""
+            chunk = b'{"candidates":[{"content":%b,"index":%d%b}],%b' % (told, choice, beside, self._after)
+            out.append(self._framer.chunk(chunk))
         self._pending.clear()
         self._logprobs.clear()
-        return out
+        return b"".join(out)
 
     def _last(self) -> bytes:
         told = self._envelope()

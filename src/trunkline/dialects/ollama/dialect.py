@@ -28,6 +28,7 @@ class Ollama:
 
     name = read_answer.NAME
     own_urls = False
+    id_header = b"x-request-id"
     read_request = staticmethod(request.read_request)
     write_request = staticmethod(request.write_request)
     estimate_input = staticmethod(request.estimate_input)

@@ -12,8 +12,7 @@ from typing import Any
 import msgspec
 
 from trunkline.dialects.dialect import Listed
-from trunkline.dialects.ollama.request import bad
-from trunkline.dialects.shallow import fields
+from trunkline.dialects.shallow import bad, fields
 
 VERSION = "0.33.0"
 """The release of August 2026, whose API (github.com/ollama/ollama at fb30760, 2026-08-21) this dialect follows. Clients ask

@@ -17,6 +17,16 @@ from trunkline.dialects.ollama.reply import read
 NAME = "ollama"
 
 
+class _Top(msgspec.Struct, gc=False):
+    token: str
+    logprob: float = 0.0
+    bytes: list[int] | None = None
+
+
+class _Token(_Top, gc=False):
+    top_logprobs: list[_Top] | None = None
+
+
 def read_answer(body: bytes, seed: str) -> Reply:
     """A 2xx whole answer of either form. Raises `GatewayError` as `read_reply` does."""
     told = read(body)
@@ -61,8 +71,8 @@ def pictures(said: Said) -> list[Media]:
 
 
 def logprobs(told: Line) -> tuple[dict[str, object], ...]:
-    """Those of its tokens, which Ollama tells in OpenAI's form."""
-    return tuple(one for one in told.logprobs if isinstance(one, dict)) if isinstance(told.logprobs, list) else ()
+    """Those of its tokens, which Ollama tells in OpenAI's form; one in another is left out."""
+    return tuple(one for one in told.logprobs if _is_token(one)) if isinstance(told.logprobs, list) else ()
 
 
 def created(told: Line) -> int:
@@ -71,6 +81,14 @@ def created(told: Line) -> int:
         return max(0, int(datetime.fromisoformat(line.text(told.created_at)).timestamp()))
     except (ValueError, OverflowError):
         return 0
+
+
+def _is_token(one: object) -> bool:
+    try:
+        msgspec.convert(one, _Token)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def _parts(said: Said, seed: str) -> tuple[Part, ...]:

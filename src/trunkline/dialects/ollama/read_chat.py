@@ -10,13 +10,15 @@ from trunkline.canon.chat import NOTHING, Chat, Json, OutputFormat, Reasoning, S
 from trunkline.dialects.dialect import Ask
 from trunkline.dialects.ollama.read_answer import NAME
 from trunkline.dialects.ollama.read_messages import beside, read_messages, read_prompt
-from trunkline.dialects.ollama.request import GENERATE, bad
-from trunkline.dialects.ollama.taken import Taken
+from trunkline.dialects.ollama.request import GENERATE
+from trunkline.dialects.shallow import bad
+from trunkline.dialects.taken import Taken
 
 OPTION = "options."
 """How a field of `options` is called in `vendor`."""
 GENERATES = ("suffix", "template", "context", "raw")
-"""Fields of the generate form alone that shape the answer. Empty ones, which the Python client sends, say nothing."""
+"""Fields of the generate form alone without which it would be another question. Empty ones, which the Python client sends,
+say nothing."""
 _LEVELS = frozenset({"minimal", "low", "medium", "high", "xhigh", "max"})
 #: Fields that steer the server, not the answer (api/types.go: the `Runner` options, and how a full context is met).
 _HINTS = frozenset(
@@ -54,8 +56,9 @@ def read_chat(ask: Ask) -> Chat:
     vendor = _vendor(top, options)
     if limit is not None and limit <= 0:  # -1 and -2: as much as there is room for
         vendor[OPTION + "num_predict"] = limit
+    needed = frozenset(name for name in GENERATES if name in vendor)
     hints = {name for name in vendor if name in _HINTS} | ({OPTION + "num_predict"} & vendor.keys())
-    return msgspec.structs.replace(chat, vendor=vendor or NOTHING, hints=frozenset(hints))
+    return msgspec.structs.replace(chat, vendor=vendor or NOTHING, needed=needed, hints=frozenset(hints))
 
 
 def _value(name: str, raw: msgspec.Raw) -> Any:

@@ -6,16 +6,17 @@ for the same history, and results find their calls by id, else by name and order
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterator
+from itertools import groupby
 from typing import Any
 
-import msgspec
-
 from trunkline.canon.chat import Media, Message, Part, Role, Text, Thinking, ToolCall, ToolResult
+from trunkline.dialects.arguments import text_of
 from trunkline.dialects.names import made_id
-from trunkline.dialects.ollama.call import as_text
 from trunkline.dialects.ollama.image import picture
-from trunkline.dialects.ollama.request import bad
-from trunkline.dialects.ollama.taken import Taken
+from trunkline.dialects.shallow import bad
+from trunkline.dialects.taken import Taken
 
 _ROLES: dict[str, Role] = {
     "system": "system",
@@ -28,18 +29,48 @@ _ROLES: dict[str, Role] = {
 
 def read_messages(top: Taken) -> tuple[Message, ...]:
     """The messages of the chat form; the results of one turn become one message."""
-    waiting: list[ToolCall] = []
+    waiting = _Waiting([])
     found: list[Message] = []
     for number, value in enumerate(top.items("messages")):
         message = _message(Taken(value, f"messages[{number}]"), number, waiting)
         calls = [part for part in message.parts if isinstance(part, ToolCall)]
         if calls:
-            waiting = calls
-        if message.role == "tool" and found and found[-1].role == "tool":
-            found[-1] = msgspec.structs.replace(found[-1], parts=found[-1].parts + message.parts)
+            waiting = _Waiting(calls)
+        found.append(message)
+    return tuple(_joined(found))
+
+
+def _joined(messages: list[Message]) -> Iterator[Message]:
+    """The messages, with the results that follow one another in one."""
+    for role, turn in groupby(messages, key=lambda message: message.role):
+        if role == "tool":
+            yield Message("tool", tuple(part for message in turn for part in message.parts))
         else:
-            found.append(message)
-    return tuple(found)
+            yield from turn
+
+
+class _Waiting:
+    """The calls of a turn that have no result yet."""
+
+    def __init__(self, calls: list[ToolCall]) -> None:
+        self._calls = calls
+        self._answered: set[int] = set()
+        self._all = deque(range(len(calls)))
+        self._by_id: dict[str, deque[int]] = {}
+        self._by_name: dict[str, deque[int]] = {}
+        for at, call in enumerate(calls):
+            self._by_id.setdefault(call.id, deque()).append(at)
+            self._by_name.setdefault(call.name, deque()).append(at)
+
+    def take(self, call_id: str, name: str) -> ToolCall | None:
+        """The call that a result answers: the one of its id; else the first unanswered of its name; else the first."""
+        for queue in (self._by_id.get(call_id), self._by_name.get(name) if name else self._all):
+            while queue:
+                at = queue.popleft()
+                if at not in self._answered:
+                    self._answered.add(at)
+                    return self._calls[at]
+        return None
 
 
 def read_prompt(top: Taken) -> tuple[Message, ...]:
@@ -51,7 +82,7 @@ def read_prompt(top: Taken) -> tuple[Message, ...]:
     return (Message("system", (Text(system),)), question) if system else (question,)
 
 
-def _message(taken: Taken, number: int, waiting: list[ToolCall]) -> Message:
+def _message(taken: Taken, number: int, waiting: _Waiting) -> Message:
     role = _ROLES.get(taken.text("role"))
     if role is None:
         raise bad(taken.place("role"), f"must be one of {', '.join(_ROLES)}")
@@ -94,31 +125,23 @@ def _call(taken: Taken, number: int, at: int) -> ToolCall:
     return ToolCall(
         id=taken.text("id") or made_id(str(number), at),
         name=name,
-        arguments=as_text(arguments or {}),
+        arguments=text_of(arguments or {}),
         vendor=beside(taken, inner),
     )
 
 
-def _result(taken: Taken, number: int, waiting: list[ToolCall]) -> ToolResult:
+def _result(taken: Taken, number: int, waiting: _Waiting) -> ToolResult:
     call_id, name, content, pictures = (
         taken.text("tool_call_id"),
         taken.text("tool_name"),
         taken.text("content"),
         _pictures(taken),
     )
-    call = _asked(call_id, name, waiting)
+    call = waiting.take(call_id, name)
     if call is not None:
-        waiting.remove(call)
         call_id, name = call.id, call.name
     parts = (*((Text(content),) if content else ()), *pictures)
     return ToolResult(call_id or made_id(str(number), 0), name, parts, vendor=taken.left())
-
-
-def _asked(call_id: str, name: str, waiting: list[ToolCall]) -> ToolCall | None:
-    """The call that a result answers: the one of its id; else the first unanswered of its name; else the first."""
-    by_id = (call for call in waiting if call.id == call_id)
-    by_name = (call for call in waiting if not name or call.name == name)
-    return next(by_id, None) or next(by_name, None)
 
 
 def beside(outer: Taken, inner: Taken) -> dict[str, Any]:

@@ -26,7 +26,7 @@ class OllamaReader:
         self._open: type[Text | Thinking] | None = None
         self._parts = 0
         self._calls = 0
-        self._logprobs: tuple[Json, ...] = ()
+        self._logprobs: list[Json] = []
 
     def feed(self, data: bytes) -> list[Event]:
         """Take the next bytes; what follows the end is passed over."""
@@ -43,6 +43,9 @@ class OllamaReader:
     def close(self) -> list[Event]:
         """The provider ended cleanly; the last line may lack its end."""
         return [event for body in self._lines.close() for event in self._read(body)]
+
+    def count(self) -> None:
+        """Every usage is told in an event of its own at once."""
 
     def _read(self, body: bytes) -> list[Event]:
         if self._ended:
@@ -113,8 +116,8 @@ class OllamaReader:
         return events
 
     def _delta(self, index: int, text: str) -> Delta:
-        logprobs, self._logprobs = self._logprobs, ()
-        return Delta(index, text, logprobs)
+        logprobs, self._logprobs = self._logprobs, []
+        return Delta(index, text, tuple(logprobs))
 
     def _close(self) -> list[Event]:
         if self._open is None:

@@ -6,12 +6,11 @@ import msgspec
 
 from trunkline.canon.errors import Upstream
 from trunkline.canon.usage import NO_USAGE
+from trunkline.dialects import guess
 from trunkline.dialects.dialect import Whole
 from trunkline.dialects.errors import protocol, reported
 from trunkline.dialects.ollama import line
 from trunkline.dialects.ollama.line import Line
-
-_BYTES_PER_TOKEN = 4
 
 
 def read_reply(body: bytes) -> Whole:
@@ -22,7 +21,7 @@ def read_reply(body: bytes) -> Whole:
     told = read(body)
     usage = line.usage(told)
     if usage is NO_USAGE:
-        return Whole(usage, "", line.native_finish(told), estimate=_size(told) // _BYTES_PER_TOKEN)
+        return Whole(usage, "", line.native_finish(told), estimate=guess.tokens(_size(told)))
     return Whole(usage, line.raw_usage(body), line.native_finish(told))
 
 

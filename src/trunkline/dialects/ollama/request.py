@@ -6,23 +6,18 @@ from __future__ import annotations
 
 import msgspec
 
-from trunkline.canon.errors import GatewayError, Kind
+from trunkline.dialects import guess
 from trunkline.dialects.dialect import NOT_NAMED, Ask, Named, Outgoing
-from trunkline.dialects.shallow import encode, fields
+from trunkline.dialects.shallow import bad, encode, fields, flag_of, model_of
 
 GENERATE = "generate"
 """The form of `/api/generate`; that of `/api/chat` is empty."""
 _PATHS = {"": "/api/chat", GENERATE: "/api/generate"}
-_MODEL_LENGTH = 256
-_BYTES_PER_TOKEN = 4
 #: A picture counts as so many tokens: Ollama itself reckons 768 with its projectors (server/prompt.go).
 _IMAGE_TOKENS = 768
 #: Strings that are so long, ASCII and hold no space are taken for a picture's base64.
 _IMAGE_BYTES = 1024
 _NULL = msgspec.Raw(b"null")
-
-_text = msgspec.json.Decoder(str).decode
-_flag = msgspec.json.Decoder(bool | None).decode
 
 
 def read_request(body: bytes, named: Named = NOT_NAMED) -> Ask:
@@ -32,12 +27,13 @@ def read_request(body: bytes, named: Named = NOT_NAMED) -> Ask:
     load the model.
     """
     found = fields(body)
-    model = _model(found)
+    model = model_of(found)
     kind, name, opening = ("string", "prompt", b'"') if named.form == GENERATE else ("array", "messages", b"[")
     value = bytes(found.get(name, _NULL))
     if value[:1] not in {opening, b"n"}:
         raise bad(name, f"must be {'an' if kind == 'array' else 'a'} {kind}")
-    return Ask(fields=found, model=model, stream=_stream(found), include_usage=True, form=named.form)
+    stream = flag_of(found, "stream", "stream") is not False
+    return Ask(fields=found, model=model, stream=stream, include_usage=True, form=named.form)
 
 
 def write_request(ask: Ask, model: str, *, ask_usage: bool) -> Outgoing:  # noqa: ARG001 - Ollama tells usage unasked
@@ -54,30 +50,4 @@ def estimate_input(ask: Ask) -> int:
                 images += 1
             else:
                 text += len(piece)
-    return text // _BYTES_PER_TOKEN + images * _IMAGE_TOKENS
-
-
-def bad(param: str, problem: str, code: str = "invalid_value") -> GatewayError:
-    """The error for a field that is wrong. `problem` completes "The field 'x' ..."."""
-    return GatewayError(Kind.BAD_REQUEST, f"The field '{param}' {problem}.", code=code, param=param)
-
-
-def _model(found: dict[str, msgspec.Raw]) -> str:
-    if "model" not in found:
-        raise bad("model", "is required", code="missing_required_parameter")
-    try:
-        model = _text(found["model"])
-    except msgspec.ValidationError:
-        raise bad("model", "must be a string") from None
-    if not 0 < len(model) <= _MODEL_LENGTH:
-        raise bad("model", f"must have 1 to {_MODEL_LENGTH} characters")
-    if not model.isprintable():  # it will stand in logs, metrics and perhaps a URL
-        raise bad("model", "must not contain control characters")
-    return model
-
-
-def _stream(found: dict[str, msgspec.Raw]) -> bool:
-    try:
-        return _flag(found.get("stream", _NULL)) is not False
-    except msgspec.ValidationError:
-        raise bad("stream", "must be a boolean") from None
+    return guess.tokens(text) + images * _IMAGE_TOKENS

@@ -20,7 +20,7 @@ from trunkline.dialects.ollama.request import GENERATE
 #: The official client takes durations for integers, so they are there where nobody measured them.
 UNMEASURED: Json = dict.fromkeys(DURATIONS, 0)
 #: Words of ours that say why an answer ended; Ollama has none for a filter, and its clients take any text.
-_REASONS: dict[FinishReason, str] = {"length": "length", "content_filter": "content_filter", "error": "error"}
+_REASONS: dict[FinishReason, str] = {"length": "length", "content_filter": "content_filter"}
 #: Ollama's own, which stand for `stop` in canon.
 _NATIVE = frozenset({"load", "unload"})
 
@@ -28,11 +28,12 @@ _NATIVE = frozenset({"load", "unload"})
 def write_answer(reply: Reply, frame: Frame) -> bytes:
     """The whole answer, of the form that was asked for. Ollama gives one choice: the first.
 
-    Raises `GatewayError(UPSTREAM_FAILED)` where the provider could not finish and said nothing.
+    Raises `GatewayError(UPSTREAM_FAILED)` where it is not finished: see `unfinished`.
     """
     choice = reply.choices[0]
-    if choice.finish == "error" and not choice.parts:
-        raise unfinished(choice.native_finish)
+    error = unfinished(choice.finish, choice.native_finish)
+    if error is not None:
+        raise error
     told = head(reply.model, reply.created, frame) | _said(choice, frame.ask.form)
     if choice.logprobs:
         told["logprobs"] = choice.logprobs
@@ -61,10 +62,18 @@ def call(part: ToolCall, number: int) -> dict[str, Any]:
     return {"id": part.id, "function": {"index": number, "name": part.name, "arguments": arguments(part.arguments)}}
 
 
-def unfinished(native: str) -> GatewayError:
-    """The provider gave up before it said anything."""
+def unfinished(finish: FinishReason, native: str) -> GatewayError | None:
+    """The error for an answer that its provider gave up or wants sent back to go on with it; None for any other.
+
+    Ollama has no word for either, and a client must not take what there is for the whole.
+    """
     why = f" ({native})" if native else ""
-    return GatewayError(Kind.UPSTREAM_FAILED, f"The model could not finish its answer{why}.", code=native or None)
+    if finish == "error":
+        return GatewayError(Kind.UPSTREAM_FAILED, f"The model could not finish its answer{why}.", code=native or None)
+    if finish == "pause":
+        said = f"The provider wants its answer sent back to go on with it{why}, which Ollama's API cannot say."
+        return GatewayError(Kind.UPSTREAM_FAILED, said, code=native or None, retryable=False)
+    return None
 
 
 def _said(choice: Choice, form: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from trunkline.canon.chat import Chat, Json, Other, Reasoning, Tool
+from trunkline.canon.errors import GatewayError, Kind
 from trunkline.canon.facts import Facts
 from trunkline.canon.loss import Loss
 from trunkline.dialects.dialect import Outgoing
@@ -14,7 +15,8 @@ from trunkline.dialects.effort import effort_of, nearest
 from trunkline.dialects.foreign import own_fields, own_part
 from trunkline.dialects.ollama.read_answer import NAME
 from trunkline.dialects.ollama.read_chat import GENERATES, OPTION
-from trunkline.dialects.ollama.write_messages import MessageWriter, beside_function, of_function
+from trunkline.dialects.ollama.write_messages import MessageWriter, beside_function, of_function, says
+from trunkline.dialects.parameters import taken
 
 #: Parameters of canon that stand in `options` under their own names.
 _OPTIONS = ("temperature", "top_p", "top_k", "min_p", "seed", "frequency_penalty", "presence_penalty")
@@ -30,7 +32,7 @@ def write_chat(chat: Chat, model: str, facts: Facts, loss: Loss, *, ask_usage: b
     vendor = _vendor(chat, loss)
     taken = _accepted(chat, facts, loss)
     options = _options(taken) | _nested(vendor)
-    body: dict[str, Any] = {"model": model, "messages": MessageWriter(chat, facts, loss).write(), "stream": chat.stream}
+    body: dict[str, Any] = {"model": model, "messages": _messages(chat, facts, loss), "stream": chat.stream}
     fields = {"tools": _tools(chat, facts, loss), "format": _format(chat, facts, loss), "options": options}
     body |= {name: value for name, value in fields.items() if value}
     think = _think(chat.reasoning, facts, loss)
@@ -41,6 +43,14 @@ def write_chat(chat: Chat, model: str, facts: Facts, loss: Loss, *, ask_usage: b
     return Outgoing("/api/chat", msgspec.json.encode(body | _beside(vendor)))
 
 
+def _messages(chat: Chat, facts: Facts, loss: Loss) -> list[dict[str, Any]]:
+    """The history. One that says nothing is Ollama's request to load the model, which others do not mean."""
+    written = MessageWriter(chat, facts, loss).write()
+    if chat.dialect != NAME and not says(written):
+        raise GatewayError(Kind.BAD_REQUEST, "The conversation is empty.", param="messages")
+    return written
+
+
 def _vendor(chat: Chat, loss: Loss) -> Json:
     """The client's own fields, where they are of this dialect; those of the generate form have no place here."""
     own = own_fields(chat, NAME, loss)
@@ -48,8 +58,8 @@ def _vendor(chat: Chat, loss: Loss) -> Json:
         return _WHOLE
     for name in GENERATES:
         if name in own:
-            loss.drop(name, "only /api/generate takes it")
-    return {name: value for name, value in own.items() if name not in GENERATES}
+            raise loss.refuse(name, "only /api/generate takes it")
+    return own
 
 
 def _accepted(chat: Chat, facts: Facts, loss: Loss) -> dict[str, Any]:
@@ -57,15 +67,7 @@ def _accepted(chat: Chat, facts: Facts, loss: Loss) -> dict[str, Any]:
     sampling = chat.sampling
     asked = {name: getattr(sampling, name) for name in (*_OPTIONS, "logprobs", "top_logprobs")}
     asked |= {"stop": list(chat.stop) or None, "max_tokens": chat.max_tokens}
-    asked = {name: value for name, value in asked.items() if value is not None}
-    for name in [name for name in asked if name in facts.refuses]:
-        loss.drop(name, "the model refuses it")
-        del asked[name]
-    for group in facts.exclusive:
-        for name in sorted(group & asked.keys())[1:]:
-            loss.drop(name, "the model refuses it together with another")
-            del asked[name]
-    return asked
+    return taken(asked, facts, loss)
 
 
 def _options(taken: dict[str, Any]) -> dict[str, Any]:
@@ -136,15 +138,17 @@ def _think(asked: Reasoning | None, facts: Facts, loss: Loss) -> bool | str | No
         if not facts.thinking_off:
             loss.drop("reasoning_effort", "the model's thinking cannot be switched off")
         return False if facts.thinking_off else None
-    return _level(asked, facts) or True
+    return _level(asked, facts, loss) or True
 
 
-def _level(asked: Reasoning, facts: Facts) -> str:
-    """The nearest level for an effort; for a budget only where the model is known to have levels."""
+def _level(asked: Reasoning, facts: Facts, loss: Loss) -> str:
+    """The nearest level for an effort; for a budget only where the model is known to have levels. Noted where it differs."""
     levels = [level for level in facts.efforts if level in _LEVELS]
-    if asked.budget is not None:
-        return nearest(effort_of(asked.budget), levels) if levels else ""
-    return nearest(asked.effort, levels or _LEVELS) if asked.effort else ""
+    wanted = effort_of(asked.budget) if asked.budget is not None and levels else asked.effort
+    level = nearest(wanted, levels or _LEVELS) if wanted else ""
+    if level != asked.effort or asked.budget is not None:
+        loss.note("reasoning_effort")
+    return level
 
 
 def _leave_out(chat: Chat, loss: Loss) -> None:

@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
-from trunkline.canon.chat import Chat, Json, Media, Message, Part, Refusal, Text, Thinking, ToolCall, ToolResult
+from trunkline.canon.chat import (
+    INSTRUCTS,
+    Chat,
+    Json,
+    Media,
+    Message,
+    Other,
+    Part,
+    Refusal,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolResult,
+)
 from trunkline.canon.facts import Facts
 from trunkline.canon.loss import Loss
 from trunkline.dialects.foreign import own_part
 from trunkline.dialects.names import call_names, is_made
 from trunkline.dialects.ollama.call import arguments
 from trunkline.dialects.ollama.read_answer import NAME
+from trunkline.dialects.plain import document
 
 _BETWEEN = "\n\n"
 """What stands between the pieces of a prompt, as Ollama's own templates join messages (template/template.go)."""
 _FAILED = "Error: "
-_INSTRUCTS = frozenset({"system", "developer"})
+_BESIDE = frozenset({"thinking", "images", "tool_calls"})
+"""What a message may hold beside `content`; never empty where it is there."""
 
 
 class Heard(msgspec.Struct):
@@ -41,11 +55,24 @@ class MessageWriter:
         self._names = call_names(chat.messages)
 
     def write(self) -> list[dict[str, Any]]:
-        """All of them; instructions first, in order, where the model takes none in the middle."""
-        written = [(message, self._message(message, f"messages[{at}]")) for at, message in enumerate(self._chat.messages)]
-        if not self._facts.system_midway:
-            written.sort(key=lambda pair: pair[0].role not in _INSTRUCTS)
-        return [one for _, several in written for one in several]
+        """All of them. Where the model takes no instructions in the middle they come first, in order; but those that follow an
+        answer are the user's words where they stand, as in Anthropic's dialect, and stay so when the history grows.
+        """
+        first: list[dict[str, Any]] = []
+        written: list[dict[str, Any]] = []
+        answered = False
+        for at, message in enumerate(self._chat.messages):
+            told = self._message(message, f"messages[{at}]")
+            if message.role not in INSTRUCTS:
+                answered = message.role == "assistant"
+            elif answered and not self._facts.system_midway:
+                self._loss.note(f"messages[{at}].role")
+                told = [{**one, "role": "user"} for one in told]
+            elif not self._facts.system_midway:
+                first += told
+                continue
+            written += told
+        return first + written
 
     def _message(self, message: Message, place: str) -> list[dict[str, Any]]:
         vendor = own_part(message.vendor, self._chat, NAME, self._loss, place)
@@ -54,9 +81,9 @@ class MessageWriter:
         if message.role == "tool":
             return self._results(message, place)
         heard = Heard()
-        self._hear(heard, message.parts, f"{place}.content")
+        self._hear(heard, message.parts, message.role, f"{place}.content")
         told = _told(heard, "" if message.role == "assistant" else _BETWEEN)
-        return [{"role": "system" if message.role in _INSTRUCTS else message.role, **told, **vendor}]
+        return [{"role": "system" if message.role in INSTRUCTS else message.role, **told, **vendor}]
 
     def _results(self, message: Message, place: str) -> list[dict[str, Any]]:
         """The results of one turn. Templates show a tool message's text only, so its pictures follow as a user's."""
@@ -64,10 +91,9 @@ class MessageWriter:
         for at, part in enumerate(message.parts):
             where = f"{place}.content[{at}]"
             if not isinstance(part, ToolResult):
-                self._loss.note(where)
-                continue
+                raise self._loss.refuse(where, "it is no result of a tool")
             heard = Heard()
-            self._hear(heard, part.parts, f"{where}.content")
+            self._hear(heard, part.parts, message.role, f"{where}.content")
             images += heard.images
             self._marked(part.cache)
             content = _BETWEEN.join(heard.texts)
@@ -79,7 +105,7 @@ class MessageWriter:
             written.append({**told, **_named("tool_call_id", part.id), **vendor})
         return [*written, {"role": "user", "content": "", "images": images}] if images else written
 
-    def _hear(self, heard: Heard, parts: Iterable[Part], place: str) -> None:
+    def _hear(self, heard: Heard, parts: Iterable[Part], role: str, place: str) -> None:
         for at, part in enumerate(parts):
             where = f"{place}[{at}]"
             match part:
@@ -94,7 +120,15 @@ class MessageWriter:
                 case Refusal():
                     heard.texts.append(part.text)
                 case _:
-                    self._loss.note(where)
+                    self._other(heard, part, role, where)
+
+    def _other(self, heard: Heard, part: ToolResult | Other, role: str, place: str) -> None:
+        if isinstance(part, Other) and role == "tool":
+            heard.texts.append(msgspec.json.encode(part.value).decode())
+        elif role == "assistant":
+            self._loss.note(place)
+        else:
+            raise self._loss.refuse(place, "Ollama has no such content")
 
     def _text(self, heard: Heard, part: Text, place: str) -> None:
         self._marked(part.cache)
@@ -124,7 +158,7 @@ class MessageWriter:
         self._marked(part.cache)
         own_part(part.vendor, self._chat, NAME, self._loss, place)
         if part.kind == "document" and part.data and part.media_type.startswith("text/"):
-            heard.texts.append(_document(part))
+            heard.texts.append(document(part))
         elif part.kind != "image":
             raise self._loss.refuse(place, f"Ollama takes no {part.kind}")
         elif self._facts.media is not None and part.kind not in self._facts.media:
@@ -145,6 +179,12 @@ class MessageWriter:
             self._loss.note("reasoning")
 
 
+def says(written: list[dict[str, Any]]) -> bool:
+    """Somebody says something; instructions count only where nobody else is there."""
+    spoken = [message for message in written if message["role"] != "system"] or written
+    return any(message["role"] == "tool" or message["content"].strip() or message.keys() & _BESIDE for message in spoken)
+
+
 def of_function(vendor: Json) -> dict[str, Any]:
     """The fields of `function` in a `vendor` that `read_messages.beside` made."""
     return {name.removeprefix("function."): value for name, value in vendor.items() if name.startswith("function.")}
@@ -163,12 +203,3 @@ def _named(field: str, call_id: str) -> dict[str, str]:
 def _told(heard: Heard, between: str) -> dict[str, Any]:
     fields = {"thinking": "".join(heard.thinking), "images": heard.images, "tool_calls": heard.calls}
     return {"content": between.join(heard.texts), **{name: value for name, value in fields.items() if value}}
-
-
-def _document(part: Media) -> str:
-    """A plain-text document as text, its title above it. Base64 that cannot be read is shown as it is."""
-    try:
-        text = base64.b64decode(part.data).decode("utf-8", "replace")
-    except ValueError:
-        text = part.data
-    return f"{part.name}\n{text}" if part.name else text

@@ -39,7 +39,6 @@ class OllamaWriter:
         self._kinds: dict[int, str] = {}
         self._calls: dict[int, tuple[int, ToolCall, list[str]]] = {}
         self._made = 0
-        self._said = False
         self._finished = Finished("")
         self._usage: Usage = NO_USAGE
         self._frames = self._framed()
@@ -98,7 +97,6 @@ class OllamaWriter:
             return b""
         if event.logprobs:
             return self._line({kind: event.text}, event.logprobs)
-        self._said = True
         before, after = self._frames[kind]
         return b"%b%b%b" % (before, _encode(event.text), after)
 
@@ -111,14 +109,14 @@ class OllamaWriter:
 
     def _end(self) -> bytes:
         finished, told = self._finished, self._finished.vendor
-        if finished.reason == "error" and not self._said:
-            return write_line(unfinished(finished.native))
+        error = unfinished(finished.reason, finished.native)
+        if error is not None:
+            return write_line(error)
         vendor = {**UNMEASURED, **{name: told[name] for name in _OWN if name in told}}
         reason = done_reason(finished.reason, finished.native)
         return _encode(self._head | self._saying(NOTHING) | tail(reason, self._usage, vendor)) + b"\n"
 
     def _line(self, said: Json, logprobs: tuple[Json, ...] = ()) -> bytes:
-        self._said = True
         beside = {"logprobs": logprobs} if logprobs else {}
         return _encode(self._head | self._saying(said) | {"done": False} | beside) + b"\n"
 

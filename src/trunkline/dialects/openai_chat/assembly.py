@@ -58,7 +58,7 @@ class Assembly:
         self._text_seal: Seal | None = None
         """A state told for the message before there was a part to bear it."""
         self._cites: list[Citation] = []
-        self._logprobs: tuple[Json, ...] = ()
+        self._logprobs: list[Json] = []
         self.finish = ""
         """The provider's last word."""
         self.stop_sequence = ""
@@ -178,8 +178,8 @@ class Assembly:
                 out += [Cite(self._open, one) for one in self._cites]
                 self._cites = []
         if self._logprobs and self._part is not Thinking:
-            out.append(Delta(self._open, text, self._logprobs))
-            self._logprobs = ()
+            out.append(Delta(self._open, text, tuple(self._logprobs)))
+            self._logprobs.clear()
         elif text:
             out.append(Delta(self._open, text))
 
@@ -204,7 +204,15 @@ def tokens(logprobs: object) -> tuple[Json, ...]:
     if not isinstance(logprobs, dict):
         return ()
     told = logprobs.get("content") or logprobs.get("refusal")
-    return tuple(one for one in told if isinstance(one, dict)) if isinstance(told, list) else ()
+    return tuple(_token(one) for one in told if isinstance(one, dict)) if isinstance(told, list) else ()
+
+
+def _token(one: dict[str, Any]) -> dict[str, Any]:
+    """As writers may rely on it: its `top_logprobs` are objects, if there are any."""
+    tops = one.get("top_logprobs")
+    if tops is None or (isinstance(tops, list) and all(isinstance(top, dict) for top in tops)):
+        return one
+    return {**one, "top_logprobs": []}
 
 
 def _image(one: dict[str, Any]) -> Media | None:

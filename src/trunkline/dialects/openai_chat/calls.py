@@ -38,7 +38,7 @@ class Numbers:
 
 
 class _Call:
-    __slots__ = ("custom", "held", "id", "name", "number", "seal", "told")
+    __slots__ = ("custom", "held", "id", "name", "number", "seal", "size", "told")
 
     def __init__(self, told: str, ident: str) -> None:
         self.told = told
@@ -47,8 +47,9 @@ class _Call:
         self.name = ""
         self.number = -1
         """The part's, once it is open."""
-        self.held = ""
-        """Arguments that cannot be told yet."""
+        self.held: list[str] = []
+        """Pieces of arguments that cannot be told yet, and their characters."""
+        self.size = 0
         self.custom = False
         self.seal: Seal | None = None
 
@@ -56,7 +57,7 @@ class _Call:
 class Calls:
     """The calls of one choice. They stay open to the end: pieces of parallel calls may come in any order."""
 
-    __slots__ = ("_all", "_at", "_choice", "_numbers", "_seals")
+    __slots__ = ("_all", "_at", "_by_id", "_choice", "_numbers", "_seals")
 
     def __init__(self, choice: int, numbers: Numbers) -> None:
         self._choice = choice
@@ -64,6 +65,8 @@ class Calls:
         self._all: list[_Call] = []
         self._at: dict[int, _Call] = {}
         """By the provider's index."""
+        self._by_id: dict[str, tuple[int, _Call]] = {}
+        """With their places among all."""
         self._seals: dict[str, Seal] = {}
 
     @property
@@ -95,8 +98,9 @@ class Calls:
         """Close all."""
         for call in self._all:
             self._open(call, out)
-            if call.held:
-                out.append(Delta(call.number, msgspec.json.encode({"input": call.held}).decode() if call.custom else call.held))
+            held = "".join(call.held)
+            if held:
+                out.append(Delta(call.number, msgspec.json.encode({"input": held}).decode() if call.custom else held))
             out.append(Close(call.number, call.seal or self._seals.pop(call.told, None)))
         for seal in self._seals.values():
             number = self._numbers.part()
@@ -113,24 +117,29 @@ class Calls:
         arguments = function.get("input" if function is custom else "arguments")
         if isinstance(arguments, dict):  # as Ollama's own dialect has them
             arguments = msgspec.json.encode(arguments).decode()
-        call.held += plain_text(arguments)
-        if call.name or len(call.held) > _MOST_UNNAMED:
+        piece = plain_text(arguments)
+        if piece:
+            call.held.append(piece)
+            call.size += len(piece)
+        if call.name or call.size > _MOST_UNNAMED:
             self._open(call, out)
         if call.number >= 0 and call.held and not call.custom:
-            out.append(Delta(call.number, call.held))
-            call.held = ""
+            out.append(Delta(call.number, "".join(call.held)))
+            call.held.clear()
 
     def _find(self, index: object, told: str, name: str, before: int) -> _Call:
         """The call a piece belongs to. Some providers leave out the index, some count every call as the first."""
         if type(index) is int:
             call = self._at.get(index)
         elif told:
-            call = next((one for one in self._all[:before] if one.told == told), None)
+            place, found = self._by_id.get(told, (before, None))
+            call = found if place < before else None
         else:
             call = None if name or not self._all else self._all[-1]
         if call is None or (told and call.told and told != call.told):
-            twice = any(one.id == told for one in self._all)  # some servers give a tool's name as the id
+            twice = told in self._by_id  # some servers give a tool's name as the id
             call = _Call(told, self._numbers.call_id("" if twice else told))
+            self._by_id[call.id] = len(self._all), call
             self._all.append(call)
         if type(index) is int:
             self._at[index] = call

@@ -24,6 +24,12 @@ def split_data_url(url: str) -> tuple[str, str] | None:
     return media_type.strip().lower(), data
 
 
+def link(url: str) -> str | None:
+    """A web address, its scheme in small letters (RFC 3986, 3.1: any case is the same); None for anything else."""
+    scheme, mark, rest = url.partition("://")
+    return f"{scheme.lower()}{mark}{rest}" if mark and scheme.lower() in {"http", "https"} else None
+
+
 def data_url(media: Media) -> str:
     """The URL of a medium: its own, or its content as a data URL."""
     return media.url or f"data:{media.media_type or 'application/octet-stream'};base64,{media.data}"

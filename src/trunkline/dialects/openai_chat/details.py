@@ -1,6 +1,7 @@
 """Thinking and its state in OpenAI's form: `reasoning_details` as OpenRouter spells them, and a bare text beside.
 
-Read from providers' answers and from clients' requests, written to both.
+Read from providers' answers and from clients' requests, written to both: to a provider its state as it is, to a client
+wrapped, so that it is known again whichever provider its next turn goes to. OpenRouter's own clients hand theirs back raw.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _FORMATS = {"anthropic": "anthropic-claude-v1", "gemini": "google-gemini-v1"}
 _FAMILIES = {name: family for family, name in _FORMATS.items()}
 
 _Kind = Literal["text", "summary", "encrypted", "other"]
-_KINDS: Mapping[object, _Kind] = {
+_KINDS: Mapping[str, _Kind] = {
     "reasoning.text": "text",
     "reasoning.summary": "summary",
     "reasoning.encrypted": "encrypted",
@@ -59,16 +60,14 @@ def told_thinking(value: object, *plain: object) -> list[Detail]:
 
 def read_thinking(message: Mapping[str, Any]) -> list[Part]:
     """The thinking of a whole message: pieces of one entry put together, in order."""
-    parts: list[Part] = []
-    last: Detail | None = None
+    runs: list[list[Detail]] = []
     for one in told_thinking(message.get("reasoning_details"), message.get("reasoning_content"), message.get("reasoning")):
-        before = parts[-1] if parts else None
-        if last is not None and isinstance(before, Thinking) and continues(one, last, before.seal):
-            parts[-1] = Thinking(before.text + one.text, one.seal, vendor=before.vendor)
+        last = runs[-1][-1] if runs else None
+        if last is not None and continues(one, last, last.seal):
+            runs[-1].append(one)
         else:
-            parts.append(part_of(one))
-        last = one
-    return parts
+            runs.append([one])
+    return [part_of(run[0]._replace(text="".join(one.text for one in run), seal=run[-1].seal)) for run in runs]
 
 
 def continues(one: Detail, last: Detail, seal: Seal | None) -> bool:
@@ -91,9 +90,9 @@ def plain_text(*told: object) -> str:
     return next((text for text in told if isinstance(text, str) and text), "")
 
 
-def write_details(parts: Iterable[Part], *, own: bool) -> list[dict[str, Any]]:
+def write_details(parts: Iterable[Part], *, own: bool, wrapped: bool = False) -> list[dict[str, Any]]:
     """The entries for the thinking among `parts`, one for each; and for state of Gemini's on a tool call, which OpenRouter
-    keeps there by the call's id. `own`: the parts' `vendor` is this dialect's.
+    keeps there by the call's id. `own`: the parts' `vendor` is this dialect's. `wrapped`: for a client.
     """
     found: list[dict[str, Any]] = []
     for part in parts:
@@ -102,12 +101,12 @@ def write_details(parts: Iterable[Part], *, own: bool) -> list[dict[str, Any]]:
                 found.append(
                     {
                         **_spelled(part, part.vendor if own else NOTHING),
-                        **sealed(part.seal, redacted=part.redacted),
+                        **sealed(part.seal, redacted=part.redacted, wrapped=wrapped),
                         "index": len(found),
                     }
                 )
             case ToolCall(seal=Seal(family="gemini")):
-                found.append({**sealed(part.seal, redacted=True), "id": part.id, "index": len(found)})
+                found.append({**sealed(part.seal, redacted=True, wrapped=wrapped), "id": part.id, "index": len(found)})
             case Other(dialect="openai_chat") if is_detail(part):
                 found.append(dict(part.value))
             case _:
@@ -120,13 +119,12 @@ def is_detail(other: Other) -> bool:
     return str(other.value.get("type")).startswith("reasoning.")
 
 
-def sealed(seal: Seal | None, *, redacted: bool) -> dict[str, Any]:
-    """What an entry says of its state; nothing for none."""
+def sealed(seal: Seal | None, *, redacted: bool, wrapped: bool) -> dict[str, Any]:
+    """What an entry says of its state; nothing for none. State that is no family's but this dialect's is never wrapped."""
     if seal is None:
         return {}
-    told = (
-        {"type": "reasoning.encrypted", "data": seal.data} if redacted else {"type": "reasoning.text", "signature": seal.data}
-    )
+    state = slot(seal, NAME) if wrapped else seal.data
+    told = {"type": "reasoning.encrypted", "data": state} if redacted else {"type": "reasoning.text", "signature": state}
     return told if seal.family == NAME else {**told, "format": _FORMATS.get(seal.family, seal.family)}
 
 
@@ -137,13 +135,13 @@ def read_extra(value: object) -> Seal | None:
     return seal_of(told, "gemini") if isinstance(told, str) else None
 
 
-def write_extra(seal: Seal) -> dict[str, Any]:
-    """The same, for a client: another family's is wrapped."""
-    return {"google": {"thought_signature": slot(seal, "gemini")}}
+def write_extra(signature: str) -> dict[str, Any]:
+    """The same, written."""
+    return {"google": {"thought_signature": signature}}
 
 
 def _detail(value: dict[str, Any]) -> Detail:
-    kind = _KINDS.get(value.get("type"), "other")
+    kind = _KINDS.get(plain_text(value.get("type")), "other")
     text = plain_text(value.get("summary" if kind == "summary" else "text"))
     state = plain_text(value.get("data" if kind == "encrypted" else "signature"))
     told = plain_text(value.get("format"))

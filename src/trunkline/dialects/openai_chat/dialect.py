@@ -27,6 +27,7 @@ class OpenAIChat:
 
     name = NAME
     own_urls = False
+    id_header = b"x-request-id"
 
     def stream_type(self, ask: Ask) -> bytes:  # noqa: ARG002
         """Server-sent events, always."""

@@ -52,7 +52,10 @@ def _whole(body: bytes) -> dict[str, Any]:
     try:
         told: dict[str, Any] = msgspec.json.decode(body)
     except (ValueError, RecursionError):
-        told = msgspec.json.decode(mended(body))
+        try:
+            told = msgspec.json.decode(mended(body))
+        except (ValueError, RecursionError):
+            raise protocol(NO_COMPLETION, body) from None
     return told
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import chain, groupby
 from typing import Any
 
 import msgspec
 
 from trunkline.canon.chat import (
-    Cache,
     Chat,
     Json,
     Media,
@@ -25,10 +25,10 @@ from trunkline.canon.chat import (
 )
 from trunkline.dialects.dialect import Ask
 from trunkline.dialects.names import made_id
-from trunkline.dialects.openai_chat.content import audio_type, file_kind, from_url, split_data_url
+from trunkline.dialects.openai_chat.content import audio_type, file_kind, from_url, link, split_data_url
 from trunkline.dialects.openai_chat.details import NAME, read_extra, read_thinking
-from trunkline.dialects.openai_chat.read_options import listed, read_options, rest_of, struct, text
-from trunkline.dialects.openai_chat.request import bad
+from trunkline.dialects.openai_chat.read_options import listed, optional, read_cache, read_options, rest_of, struct, text
+from trunkline.dialects.shallow import bad
 
 _ROLES: Mapping[str, Role] = {
     "system": "system",
@@ -49,28 +49,39 @@ _PART = frozenset({"type", "cache_control", "prompt_cache_breakpoint"})
 
 def read_chat(ask: Ask) -> Chat:
     """The whole request. Raises `GatewayError(BAD_REQUEST)` with the path of the field that is wrong."""
-    try:
-        fields = {name: msgspec.json.decode(raw) for name, raw in ask.fields.items()}
-    except (ValueError, RecursionError) as error:
-        raise bad("messages", f"cannot be read: {error}") from None
+    fields = {name: _decoded(raw, name) for name, raw in ask.fields.items()}
     messages: list[Message] = []
-    for at, one in enumerate(listed(fields["messages"], "messages")):
-        message = _message(struct(one, f"messages[{at}]"), f"messages[{at}]", messages)
-        before = messages[-1] if messages else None
-        if message.role == "tool" and before is not None and before.role == "tool":
-            messages[-1] = msgspec.structs.replace(before, parts=before.parts + message.parts)
+    for results, run in groupby(_messages(fields["messages"]), key=lambda message: message.role == "tool"):
+        if results:  # of one turn: one message
+            messages.append(Message("tool", tuple(chain.from_iterable(message.parts for message in run))))
         else:
-            messages.append(message)
+            messages += run
     return read_options(ask, fields, tuple(messages))
 
 
-def _message(one: dict[str, Any], path: str, before: list[Message]) -> Message:
+def _decoded(raw: msgspec.Raw, name: str) -> Any:
+    try:
+        return msgspec.json.decode(raw)
+    except (ValueError, RecursionError) as error:
+        raise bad(name, f"cannot be read: {error}") from None
+
+
+def _messages(told: object) -> Iterator[Message]:
+    called: dict[str, str] = {}
+    for at, one in enumerate(listed(told, "messages")):
+        message = _message(struct(one, f"messages[{at}]"), f"messages[{at}]", called)
+        called |= {part.name: part.id for part in reversed(message.parts) if isinstance(part, ToolCall)}
+        yield message
+
+
+def _message(one: dict[str, Any], path: str, called: Mapping[str, str]) -> Message:
+    """`called`: the last call of each tool so far, for results of the old form, which name only that."""
     role = _ROLES.get(text(one.get("role"), f"{path}.role"))
     if role is None:
         raise bad(f"{path}.role", "must be system, developer, user, assistant, tool or function")
     name = text(one.get("name"), f"{path}.name") if one.get("name") is not None else ""
     if role == "tool":
-        return Message("tool", (_result(one, path, name, before),))
+        return Message("tool", (_result(one, path, name, called),))
     if role == "assistant":
         return Message(role, _assistant(one, path), name, rest_of(one, _ASSISTANT))
     return Message(role, _content(one.get("content"), f"{path}.content"), name, rest_of(one, _COMMON))
@@ -78,6 +89,7 @@ def _message(one: dict[str, Any], path: str, before: list[Message]) -> Message:
 
 def _assistant(one: dict[str, Any], path: str) -> tuple[Part, ...]:
     content = one.get("content")
+    _check_thinking(one, path)
     parts = [*read_thinking(one), *(() if content is None else _content(content, f"{path}.content"))]
     if one.get("refusal") is not None:
         parts.append(Refusal(text(one["refusal"], f"{path}.refusal")))
@@ -89,6 +101,15 @@ def _assistant(one: dict[str, Any], path: str) -> tuple[Part, ...]:
         found.append(_call(told, path, "function_call"))
     seal = read_extra(one.get("extra_content"))
     return _with_seal([*parts, *found], seal) if seal is not None else (*parts, *found)
+
+
+def _check_thinking(one: dict[str, Any], path: str) -> None:
+    """What it was thought in must be as it is read: a state that is left out here would be missed only much later."""
+    optional(one, ("reasoning_content", "reasoning"), path)
+    told = one.get("reasoning_details")
+    for at, entry in enumerate([] if told is None else listed(told, f"{path}.reasoning_details")):
+        place = f"{path}.reasoning_details[{at}]"
+        optional(struct(entry, place), ("type", "text", "summary", "data", "signature", "format", "id"), place)
 
 
 def _with_seal(parts: list[Part], seal: Seal) -> tuple[Part, ...]:
@@ -112,7 +133,7 @@ def _call(call: dict[str, Any], path: str, place: str = "function") -> ToolCall:
     elif isinstance(told, dict):
         arguments = msgspec.json.encode(told).decode()
     else:
-        arguments = text(told, f"{path}.{place}.arguments") if told else "{}"
+        arguments = "{}" if told is None or told == "" else text(told, f"{path}.{place}.arguments")
     return ToolCall(
         id=text(call.get("id"), f"{path}.id"),
         name=text(function.get("name"), f"{path}.{place}.name"),
@@ -122,17 +143,9 @@ def _call(call: dict[str, Any], path: str, place: str = "function") -> ToolCall:
     )
 
 
-def _result(one: dict[str, Any], path: str, name: str, before: list[Message]) -> ToolResult:
+def _result(one: dict[str, Any], path: str, name: str, called: Mapping[str, str]) -> ToolResult:
     if one["role"] == "function":
-        ident = next(
-            (
-                part.id
-                for message in reversed(before)
-                for part in message.parts
-                if isinstance(part, ToolCall) and part.name == name
-            ),
-            _function_id(path),
-        )
+        ident = called.get(name) or _function_id(path)
     else:
         ident = text(one.get("tool_call_id"), f"{path}.tool_call_id")
     parts = _content(one.get("content"), f"{path}.content")
@@ -164,7 +177,7 @@ def _part(one: dict[str, Any], path: str) -> Part:
 
 
 def _text_part(one: dict[str, Any], path: str) -> Text:
-    return Text(text(one.get("text"), f"{path}.text"), cache=_mark(one), vendor=rest_of(one, _PART | {"text"}))
+    return Text(text(one.get("text"), f"{path}.text"), cache=read_cache(one, path), vendor=rest_of(one, _PART | {"text"}))
 
 
 def _refusal_part(one: dict[str, Any], path: str) -> Refusal:
@@ -189,14 +202,16 @@ def _image_part(one: dict[str, Any], path: str) -> Media:
     inner = {"url": told} if isinstance(told, str) else struct(told, f"{path}.image_url")
     vendor = {**rest_of(one, _PART | {"image_url"}), **_nested(inner, "image_url", {"url", "detail"})}
     detail = text(inner["detail"], f"{path}.image_url.detail") if inner.get("detail") is not None else ""
-    return from_url("image", _url(inner, f"{path}.image_url.url"), detail=detail, cache=_mark(one), vendor=vendor)
+    return from_url("image", _url(inner, f"{path}.image_url.url"), detail=detail, cache=read_cache(one, path), vendor=vendor)
 
 
 def _video_part(one: dict[str, Any], path: str) -> Media:
     """OpenRouter's, vLLM's and Moonshot's."""
     told = one.get("video_url")
     inner = {"url": told} if isinstance(told, str) else struct(told, f"{path}.video_url")
-    return from_url("video", _url(inner, f"{path}.video_url.url"), cache=_mark(one), vendor=rest_of(one, _PART | {"video_url"}))
+    return from_url(
+        "video", _url(inner, f"{path}.video_url.url"), cache=read_cache(one, path), vendor=rest_of(one, _PART | {"video_url"})
+    )
 
 
 def _audio_part(one: dict[str, Any], path: str) -> Media:
@@ -205,7 +220,7 @@ def _audio_part(one: dict[str, Any], path: str) -> Media:
     media_type = audio_type(text(told.get("format"), f"{path}.input_audio.format"))
     inside = split_data_url(data)
     vendor = rest_of(one, _PART | {"input_audio"})
-    return Media("audio", media_type, data=inside[1] if inside else data, cache=_mark(one), vendor=vendor)
+    return Media("audio", media_type, data=inside[1] if inside else data, cache=read_cache(one, path), vendor=vendor)
 
 
 def _file_part(one: dict[str, Any], path: str) -> Media:
@@ -214,15 +229,16 @@ def _file_part(one: dict[str, Any], path: str) -> Media:
     vendor = {**rest_of(one, _PART | {"file"}), **_nested(told, "file", {"filename", "file_data", "file_id"})}
     if told.get("file_id"):
         ident = text(told["file_id"], f"{path}.file.file_id")
-        return Media("document", file_id=ident, name=name, cache=_mark(one), vendor=vendor)
+        return Media("document", file_id=ident, name=name, cache=read_cache(one, path), vendor=vendor)
     data = text(told.get("file_data"), f"{path}.file.file_data")
     inside = split_data_url(data)
     if inside is not None:
-        return Media(file_kind(inside[0]), inside[0], data=inside[1], name=name, cache=_mark(one), vendor=vendor)
-    if data.startswith(("https://", "http://")):  # OpenRouter takes them
-        return Media("document", url=data, name=name, cache=_mark(one), vendor=vendor)
+        return Media(file_kind(inside[0]), inside[0], data=inside[1], name=name, cache=read_cache(one, path), vendor=vendor)
+    url = link(data)
+    if url is not None:  # OpenRouter takes them
+        return Media("document", url=url, name=name, cache=read_cache(one, path), vendor=vendor)
     media_type = "application/pdf" if name.lower().endswith(".pdf") or not name else ""
-    return Media("document", media_type, data=data, name=name, cache=_mark(one), vendor=vendor)
+    return Media("document", media_type, data=data, name=name, cache=read_cache(one, path), vendor=vendor)
 
 
 _PARTS: Mapping[str, Callable[[dict[str, Any], str], Part]] = {
@@ -237,22 +253,14 @@ _PARTS: Mapping[str, Callable[[dict[str, Any], str], Part]] = {
 
 
 def _url(inner: dict[str, Any], path: str) -> str:
-    url = text(inner.get("url"), path)
-    if url[:5].lower() == "data:" or url.startswith(("https://", "http://")):
-        return url
-    raise bad(path, "must be a data URL or a link")
+    told = text(inner.get("url"), path)
+    url = told if told[:5].lower() == "data:" else link(told)
+    if url is None:
+        raise bad(path, "must be a data URL or a link")
+    return url
 
 
 def _nested(inner: dict[str, Any], name: str, known: set[str]) -> Json:
     """What stands beside the known fields of a part's own object."""
     left = {key: value for key, value in inner.items() if key not in known and value is not None}
     return {name: left} if left else {}
-
-
-def _mark(one: dict[str, Any]) -> Cache:
-    """A prompt-cache mark, in Anthropic's spelling (OpenRouter, opencode) or in OpenAI's, whose times are 30m and 12h."""
-    for name in ("cache_control", "prompt_cache_breakpoint"):
-        told = one.get(name)
-        if isinstance(told, dict):
-            return "1h" if told.get("ttl") in {"1h", "12h"} else "5m"
-    return ""

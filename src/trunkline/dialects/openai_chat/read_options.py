@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from trunkline.canon.chat import Cache, Chat, Json, Message, Other, OutputFormat, Reasoning, Sampling, Tool, ToolChoice
 from trunkline.dialects.dialect import Ask
 from trunkline.dialects.openai_chat.details import NAME
-from trunkline.dialects.openai_chat.request import bad
+from trunkline.dialects.shallow import bad
 
 _KNOWN = frozenset({
     "model", "messages", "stream", "tools", "tool_choice", "parallel_tool_calls", "functions", "function_call",
@@ -60,7 +60,7 @@ def read_options(ask: Ask, fields: dict[str, Any], messages: tuple[Message, ...]
         output=output,
         reasoning=_reasoning(fields),
         user="" if user is None else text(user, "user"),
-        cache=_cache(fields.get("cache_control")),
+        cache=read_cache(fields, ""),
         vendor=vendor,
         hints=_HINTS & vendor.keys(),
     )
@@ -83,6 +83,13 @@ def text(value: object, path: str) -> str:
     if isinstance(value, str):
         return value
     raise bad(path, "must be a string") if value is not None else bad(path, "is required", "missing_required_parameter")
+
+
+def optional(one: dict[str, Any], names: Iterable[str], path: str) -> None:
+    """Each of these is a string where it is told, or `GatewayError(BAD_REQUEST)`."""
+    for name in names:
+        if one.get(name) is not None:
+            text(one[name], f"{path}.{name}")
 
 
 def listed(value: object, path: str) -> list[Any]:
@@ -152,10 +159,13 @@ def _tools(fields: dict[str, Any]) -> tuple[Tool | Other, ...]:
     for at, one in enumerate(listed(fields.get("tools") or [], "tools")):
         path = f"tools[{at}]"
         tool = struct(one, path)
+        optional(tool, ("type",), path)
         if tool.get("type", "function") == "function":
             function = struct(tool.get("function"), f"{path}.function")
-            found.append(_tool(function, f"{path}.function", _cache(tool.get("cache_control")), rest_of(tool, _TOOL)))
+            found.append(_tool(function, f"{path}.function", read_cache(tool, path), rest_of(tool, _TOOL)))
         else:
+            if "custom" in tool:
+                text(struct(tool["custom"], f"{path}.custom").get("name"), f"{path}.custom.name")
             found.append(Other(NAME, tool))
     for at, one in enumerate(listed(fields.get("functions") or [], "functions")):
         found.append(_tool(struct(one, f"functions[{at}]"), f"functions[{at}]", "", {}))
@@ -198,7 +208,7 @@ def _choice(fields: dict[str, Any]) -> ToolChoice | None:
 def _allowed(told: dict[str, Any]) -> ToolChoice:
     path = "tool_choice.allowed_tools"
     mode = told.get("mode")
-    if mode not in {"auto", "required"}:
+    if mode not in ("auto", "required"):  # it may be anything, and not all of it goes into a set
         raise bad(f"{path}.mode", "must be auto or required")
     named = []
     for at, one in enumerate(listed(told.get("tools"), f"{path}.tools")):
@@ -213,6 +223,7 @@ def _output(told: object) -> OutputFormat | None:
     if told is None:
         return None
     form = struct(told, "response_format")
+    optional(form, ("type",), "response_format")
     if form.get("type") == "json_object":
         return OutputFormat("json")
     if form.get("type") != "json_schema":
@@ -260,7 +271,12 @@ def _left(name: str, rest: dict[str, Any]) -> dict[str, Any]:
     return {name: rest} if rest else {}
 
 
-def _cache(told: object) -> Cache:
-    if not isinstance(told, dict):
-        return ""
-    return "1h" if told.get("ttl") == "1h" else "5m"
+def read_cache(one: dict[str, Any], path: str) -> Cache:
+    """A prompt-cache mark, in Anthropic's spelling (OpenRouter, opencode) or in OpenAI's, whose times are 30m and 12h."""
+    for name in ("cache_control", "prompt_cache_breakpoint"):
+        if one.get(name) is not None:
+            place = f"{path}.{name}" if path else name
+            told = struct(one[name], place)
+            optional(told, ("ttl",), place)
+            return "1h" if told.get("ttl") in {"1h", "12h"} else "5m"
+    return ""

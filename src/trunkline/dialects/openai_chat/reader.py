@@ -84,7 +84,7 @@ class ChatReader:
             return out
         for raw in self._cut.feed(data):
             self._take(raw, out)
-        if len(self._cut.held) > _LIMIT:
+        if len(self._cut.held) > _LIMIT and not self._done:
             self._too_long(out)
         return out
 
@@ -99,6 +99,9 @@ class ChatReader:
         if not self._done and self._choices and all(choice.finish for choice in self._choices.values()):
             self._end(out)
         return out
+
+    def count(self) -> None:
+        """Every usage is told in an event of its own at once."""
 
     def _take(self, raw: bytes, out: list[Event]) -> None:
         if self._done:

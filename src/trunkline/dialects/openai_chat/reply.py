@@ -6,15 +6,16 @@ Its content belongs in `read_answer`, its usage object in `usage`.
 from __future__ import annotations
 
 import json
+from math import isfinite
 from typing import Any
 
 import msgspec
 
 from trunkline.canon.errors import Upstream
 from trunkline.canon.usage import NO_USAGE
+from trunkline.dialects import guess
 from trunkline.dialects.dialect import Whole
 from trunkline.dialects.errors import protocol, reported
-from trunkline.dialects.openai_chat import guess
 from trunkline.dialects.openai_chat.usage import read_usage
 
 _FINISH_LENGTH = 64
@@ -95,6 +96,13 @@ def _strict(body: bytes) -> Answer:
 def mended(body: bytes) -> bytes:
     """The same JSON, strictly: servers in Python write NaN and lone surrogates, and their clients read them.
 
-    Raises `ValueError` or `RecursionError` where it cannot be read that way either.
+    Bytes that are no UTF-8 become the mark for such, a number that no one can hold becomes null. Raises `ValueError` or
+    `RecursionError` where it cannot be read that way either.
     """
-    return json.dumps(json.loads(body, parse_constant=lambda _: None), ensure_ascii=False).encode("utf-8", "replace")
+    told = json.loads(body.decode("utf-8-sig", "replace"), parse_constant=lambda _: None, parse_float=_number)
+    return json.dumps(told, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def _number(told: str) -> float | None:
+    number = float(told)
+    return number if isfinite(number) else None

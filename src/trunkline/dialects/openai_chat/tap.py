@@ -11,9 +11,9 @@ import msgspec
 
 from trunkline.canon.errors import GatewayError, Upstream
 from trunkline.canon.usage import NO_USAGE, Usage
+from trunkline.dialects import guess
 from trunkline.dialects.dialect import Ask
 from trunkline.dialects.errors import reported
-from trunkline.dialects.openai_chat import guess
 from trunkline.dialects.openai_chat.errors import write_stream_error
 from trunkline.dialects.openai_chat.reply import read_finish
 from trunkline.dialects.openai_chat.usage import groq_usage, read_usage

@@ -7,16 +7,35 @@ from typing import Any
 
 import msgspec
 
-from trunkline.canon.chat import NOTHING, Choice, Citation, Json, Media, Part, Refusal, Reply, Seal, Text, Thinking, ToolCall
+from trunkline.canon.chat import (
+    NOTHING,
+    Choice,
+    Citation,
+    Json,
+    Media,
+    Other,
+    Part,
+    Refusal,
+    Reply,
+    Seal,
+    Text,
+    Thinking,
+    ToolCall,
+)
 from trunkline.dialects.dialect import Ask, Frame
 from trunkline.dialects.openai_chat.content import data_url
 from trunkline.dialects.openai_chat.details import NAME, write_details, write_extra
-from trunkline.dialects.openai_chat.finish import write_reason
+from trunkline.dialects.openai_chat.finish import unfinished, write_reason
 from trunkline.dialects.openai_chat.usage import write_usage
+from trunkline.dialects.state import wrap
 
 
 def write_answer(reply: Reply, frame: Frame) -> bytes:
-    """The body. Where the provider told no usage there is none."""
+    """The body. Where the provider told no usage there is none. Raises `GatewayError` for an answer that has no end."""
+    for choice in reply.choices:
+        error = unfinished(choice.finish, choice.native_finish)
+        if error is not None:
+            raise error
     own = reply.dialect == NAME
     told = {
         "id": reply.id or frame.id,
@@ -113,14 +132,14 @@ def _message(parts: tuple[Part, ...], own: bool, old: bool) -> dict[str, Any]:
 
 
 def _thoughts(parts: Iterable[Part], own: bool) -> dict[str, Any]:
-    """The text for everybody; entries where there is state, for those who hand it back."""
-    thoughts = [part for part in parts if not isinstance(part, ToolCall)]
+    """Twice, as a stream tells it: a text for everybody, and entries for those who hand them back."""
+    thoughts = [part for part in parts if isinstance(part, Other) or (isinstance(part, Thinking) and (part.text or part.seal))]
     told: dict[str, Any] = {}
     text = "".join(part.text for part in thoughts if isinstance(part, Thinking))
     if text:
         told["reasoning_content"] = text
-    entries = write_details(thoughts, own=own)
-    if any(part.seal is not None for part in thoughts if isinstance(part, Thinking)):
+    entries = write_details(thoughts, own=own, wrapped=True)
+    if entries:
         told["reasoning_details"] = entries
     return told
 
@@ -135,4 +154,4 @@ def _annotations(texts: Iterable[Text]) -> list[dict[str, Any]]:
 
 
 def _sealed(told: dict[str, Any], seal: Seal | None) -> dict[str, Any]:
-    return told if seal is None else {**told, "extra_content": write_extra(seal)}
+    return told if seal is None else {**told, "extra_content": write_extra(wrap(seal))}

@@ -18,10 +18,12 @@ from trunkline.dialects.foreign import own_fields, own_part
 from trunkline.dialects.openai_chat.details import NAME
 from trunkline.dialects.openai_chat.request import PATH
 from trunkline.dialects.openai_chat.write_messages import Messages, fit_name, mark
+from trunkline.dialects.parameters import max_tokens, may_choose, taken
 from trunkline.dialects.shallow import encode
 
 _LONGEST_USER = 64
 _ANY = re.compile(r"(?!)")
+_USUAL = "medium"
 _NOT_OFF = "this model cannot be kept from thinking"
 _NOT_TAKEN = "this model does not take it"
 _EXTRAS = frozenset({"top_k", "min_p"})
@@ -37,9 +39,11 @@ def write_chat(chat: Chat, model: str, facts: Facts, loss: Loss, *, ask_usage: b
     tools = _tools(chat, facts, loss)
     if tools:
         body["tools"] = tools
-    body |= _parameters(chat, facts, loss, bool(tools))
+    reasoning = _reasoning(chat, facts, loss)
+    calling = _calling(chat, facts, loss, thinking=_thinks(reasoning)) if tools else {}
+    body |= _parameters(chat, facts, loss, calling)
     body |= _output(chat, facts, loss)
-    body |= _reasoning(chat, facts, loss)
+    body |= reasoning
     body |= _user(chat, facts, loss)
     body |= _cache(chat, facts, loss)
     for name, value in own_fields(chat, NAME, loss).items():
@@ -52,10 +56,11 @@ def write_chat(chat: Chat, model: str, facts: Facts, loss: Loss, *, ask_usage: b
     return Outgoing(PATH, encode(body), names=renamed)
 
 
-def _parameters(chat: Chat, facts: Facts, loss: Loss, tools: bool) -> dict[str, Any]:
+def _parameters(chat: Chat, facts: Facts, loss: Loss, calling: dict[str, Any]) -> dict[str, Any]:
+    """Whatever is a field of its own; `calling` is what was said of calling tools."""
     sampling = chat.sampling
     wanted: dict[str, Any] = {
-        "max_tokens": _max_tokens(chat, facts, loss),
+        "max_tokens": max_tokens(chat, facts, loss),
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
         "top_k": sampling.top_k,
@@ -68,29 +73,12 @@ def _parameters(chat: Chat, facts: Facts, loss: Loss, tools: bool) -> dict[str, 
         "top_logprobs": sampling.top_logprobs,
         "n": chat.choices,
         "stop": list(chat.stop) or None,
-        "tool_choice": _tool_choice(chat, facts, loss) if tools else None,
-        "parallel_tool_calls": chat.parallel_tools if tools else None,
+        **calling,
     }
-    told = {name: value for name, value in wanted.items() if value is not None}
-    foreign = set() if chat.dialect == NAME else _EXTRAS - facts.takes
-    for name in [name for name in told if name in facts.refuses or name in foreign]:
-        loss.drop(name, _NOT_TAKEN)
-        del told[name]
-    for together in facts.exclusive:
-        for name in sorted(together & told.keys())[1:]:
-            loss.drop(name, f"this model does not take it together with '{min(together & told.keys())}'")
-            del told[name]
+    told = taken(wanted, facts, loss, () if chat.dialect == NAME else _EXTRAS - facts.takes)
     if "max_tokens" in told:
         told = {facts.max_tokens_field: told.pop("max_tokens"), **told}
     return told
-
-
-def _max_tokens(chat: Chat, facts: Facts, loss: Loss) -> int | None:
-    """The client's own bound, not above the model's."""
-    if chat.max_tokens is None or facts.max_output is None or chat.max_tokens <= facts.max_output:
-        return chat.max_tokens
-    loss.note("max_tokens")
-    return facts.max_output
 
 
 def _tools(chat: Chat, facts: Facts, loss: Loss) -> list[dict[str, Any]]:
@@ -110,12 +98,12 @@ def _tools(chat: Chat, facts: Facts, loss: Loss) -> list[dict[str, Any]]:
     return written
 
 
-def _narrowed(chat: Chat) -> tuple[str, ...]:
+def _narrowed(chat: Chat) -> frozenset[str]:
     """Of a choice of some tools only these are sent: OpenAI alone has words for it."""
     choice = chat.tool_choice
     if chat.dialect == NAME or choice is None or (choice.mode == "required" and len(choice.names) == 1):
-        return ()
-    return choice.names
+        return frozenset()
+    return frozenset(choice.names)
 
 
 def _tool(tool: Tool, path: str, chat: Chat, facts: Facts, loss: Loss) -> dict[str, Any]:
@@ -132,13 +120,15 @@ def _tool(tool: Tool, path: str, chat: Chat, facts: Facts, loss: Loss) -> dict[s
     return {"type": "function", "function": function, **vendor, **mark(tool.cache, facts, loss)}
 
 
-def _tool_choice(chat: Chat, facts: Facts, loss: Loss) -> Any:
+def _calling(chat: Chat, facts: Facts, loss: Loss, *, thinking: bool) -> dict[str, Any]:
+    """What is said of calling tools; `thinking`: the request asks the model to think."""
+    choice = _tool_choice(chat, loss) if may_choose(chat, facts, loss, thinking=thinking) else None
+    return {"tool_choice": choice, "parallel_tool_calls": chat.parallel_tools}
+
+
+def _tool_choice(chat: Chat, loss: Loss) -> Any:
     choice = chat.tool_choice
     if choice is None:
-        return None
-    thinks = chat.reasoning is not None and chat.reasoning.mode != "off"
-    if choice.mode == "required" and (facts.forced_tools == "never" or (facts.forced_tools == "not_thinking" and thinks)):
-        loss.drop("tool_choice", "this model does not let itself be made to call a tool")
         return None
     own_part(choice.vendor, chat, NAME, loss, "tool_choice")
     custom = {
@@ -196,6 +186,14 @@ def _reasoning(chat: Chat, facts: Facts, loss: Loss) -> dict[str, Any]:
     return _word(asked, chat, facts, loss)
 
 
+def _thinks(told: dict[str, Any]) -> bool:
+    """What was written asks the model to think, in whichever form: what was asked for may have been dropped."""
+    effort: str = told.get("reasoning_effort", "none")
+    switch: str = told.get("thinking", {}).get("type", "")
+    router: bool = told.get("reasoning", {"enabled": False}).get("enabled", True)
+    return effort != "none" or switch == "enabled" or router
+
+
 def _word(asked: Reasoning, chat: Chat, facts: Facts, loss: Loss) -> dict[str, Any]:
     """OpenAI's own `reasoning_effort`."""
     if asked.mode == "off":
@@ -206,24 +204,32 @@ def _word(asked: Reasoning, chat: Chat, facts: Facts, loss: Loss) -> dict[str, A
     if chat.tools and not facts.effort_with_tools:
         loss.drop("reasoning_effort", "it does not take it beside tools in this API")
         return {"reasoning_effort": "none"} if facts.thinking_off else {}
-    effort = _effort(asked, facts)
-    return {"reasoning_effort": effort} if effort else {}
+    # to think, and nothing said how much: the default of newer models is not to
+    return {"reasoning_effort": _effort(asked, facts, loss) or nearest(_USUAL, facts.efforts)}
 
 
-def _effort(asked: Reasoning, facts: Facts) -> str:
-    """The word for it that the model takes; none where the measure is the model's own."""
-    effort = asked.effort or (effort_of(asked.budget) if asked.budget is not None else "")
-    return nearest(effort, facts.efforts) if effort else ""
+def _effort(asked: Reasoning, facts: Facts, loss: Loss) -> str:
+    """The word for it that the model takes, noted where it is not the client's own; none where it named no measure."""
+    wanted = asked.effort or (effort_of(asked.budget) if asked.budget is not None else "")
+    given = nearest(wanted, facts.efforts) if wanted else ""
+    if given != asked.effort:
+        loss.note("reasoning_effort")
+    return given
 
 
 def _switch(asked: Reasoning, facts: Facts, loss: Loss, own: dict[str, Any]) -> dict[str, Any]:
     """DeepSeek's and z.ai's `thinking`, with an effort where the model knows any."""
-    if asked.mode == "off" and not facts.thinking_off:
-        loss.drop("reasoning_effort", _NOT_OFF)
-        return {}
-    told: dict[str, Any] = {"thinking": {"type": "disabled" if asked.mode == "off" else "enabled", **own}}
-    effort = _effort(asked, facts) if asked.mode != "off" and facts.efforts else ""
-    return {**told, "reasoning_effort": effort} if effort else told
+    if asked.mode == "off":
+        if not facts.thinking_off:
+            loss.drop("reasoning_effort", _NOT_OFF)
+        return {"thinking": {"type": "disabled", **own}} if facts.thinking_off else {}
+    told: dict[str, Any] = {"thinking": {"type": "enabled", **own}}
+    if facts.efforts:
+        effort = _effort(asked, facts, loss)
+        return {**told, "reasoning_effort": effort} if effort else told
+    if asked.effort or asked.budget is not None:
+        loss.note("reasoning_effort")
+    return told
 
 
 def _router(asked: Reasoning, facts: Facts, loss: Loss) -> dict[str, Any]:
@@ -234,7 +240,7 @@ def _router(asked: Reasoning, facts: Facts, loss: Loss) -> dict[str, Any]:
         return {"enabled": False} if facts.thinking_off else {"enabled": True}
     told: dict[str, Any] = {"enabled": True}
     if asked.effort:
-        told = {"effort": nearest(asked.effort, facts.efforts)}
+        told = {"effort": _effort(asked, facts, loss)}
     elif asked.budget is not None:
         told = {"max_tokens": asked.budget}
     return told if asked.show is None else {**told, "exclude": not asked.show}

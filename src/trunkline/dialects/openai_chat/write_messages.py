@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import re
 from collections.abc import Iterable
 from typing import Any
 
-from trunkline.canon.chat import Cache, Chat, Media, Message, Other, Part, Refusal, Seal, Text, Thinking, ToolCall, ToolResult
+import msgspec
+
+from trunkline.canon.chat import (
+    INSTRUCTS,
+    Cache,
+    Chat,
+    Media,
+    Message,
+    Other,
+    Part,
+    Refusal,
+    Role,
+    Seal,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolResult,
+)
+from trunkline.canon.errors import GatewayError, Kind
 from trunkline.canon.facts import Facts
 from trunkline.canon.loss import Loss
-from trunkline.dialects import names
+from trunkline.dialects import names, plain
 from trunkline.dialects.foreign import own_part
 from trunkline.dialects.openai_chat.content import audio_format, data_url
 from trunkline.dialects.openai_chat.details import NAME, is_detail, write_details, write_extra
 from trunkline.dialects.openai_chat.write_answer import write_call
+from trunkline.dialects.state import UNSIGNED
 
-_LEADS = frozenset({"system", "developer"})
 _BAD_NAME = re.compile(r"[^a-zA-Z0-9_-]")
 _LONGEST_NAME = 64
 _NINE = re.compile(r"[a-zA-Z0-9]{9}")
@@ -25,8 +42,6 @@ _ANY = re.compile(r"(?!)")
 _LONGEST_ID = 40
 """Characters of a tool call's id; OpenAI refuses a longer one."""
 _FAILED = "Error: "
-_SKIP = "skip_thought_signature_validator"
-"""What Google's documentation gives for a call whose signature is not known."""
 _NO_SLOT = "the provider's API has no place for it"
 
 
@@ -48,18 +63,38 @@ class Messages:
         self._out: list[dict[str, Any]] = []
 
     def write(self) -> list[dict[str, Any]]:
-        """All of them. Raises what the loss refuses."""
-        kept = list(enumerate(self._chat.messages))
+        """All of them. Raises what the loss refuses, and `GatewayError(BAD_REQUEST)` where there are none."""
+        kept = self._placed()
         if kept and kept[-1][1].role == "assistant" and "prefill" in self._facts.refuses:
             self._loss.drop(f"messages[{kept.pop()[0]}]", "this model does not go on with a begun answer")
-        if not (self._facts.system_midway or self._own):
-            kept.sort(key=lambda pair: pair[1].role not in _LEADS)  # a stable sort: each side keeps its order
+        if not kept:
+            raise GatewayError(Kind.BAD_REQUEST, "The conversation is empty.", param="messages")
         for at, message in kept:
             if message.role not in {"tool", "user"}:
                 self._flush()
             self._message(message, f"messages[{at}]")
         self._flush()
         return self._out
+
+    def _placed(self) -> list[tuple[int, Message]]:
+        """The messages in the order they are sent, each with its place in canon. Where the model takes no instructions in the
+        middle they come first; but those that follow an answer are the user's words where they stand: what is written of a
+        history must not change when it grows. Nothing may stand between a call and its result.
+        """
+        told = list(enumerate(self._chat.messages))
+        if self._facts.system_midway or self._own:
+            return told
+        first, kept, answered = [], [], False
+        for at, message in told:
+            if message.role not in INSTRUCTS:
+                answered = message.role == "assistant" and not any(isinstance(part, ToolCall) for part in message.parts)
+                kept.append((at, message))
+            elif answered:
+                self._loss.note(f"messages[{at}].role")
+                kept.append((at, msgspec.structs.replace(message, role="user")))
+            else:
+                first.append((at, message))
+        return first + kept
 
     def _message(self, message: Message, path: str) -> None:
         if message.role == "tool":
@@ -69,7 +104,7 @@ class Messages:
         elif message.role == "assistant":
             self._out.append(self._named(message, self._assistant(message, path), path))
         else:
-            parts = self._parts(message.parts, path)
+            parts = self._parts(enumerate(message.parts), message.role, path)
             if message.role == "user":
                 parts, self._moved = [*self._moved, *parts], []
             self._out.append(self._named(message, {"content": _short(parts)}, path))
@@ -83,22 +118,33 @@ class Messages:
         name = {"name": message.name} if message.name else {}
         return {"role": message.role, **name, **told, **own_part(message.vendor, self._chat, NAME, self._loss, path)}
 
-    def _parts(self, parts: Iterable[Part], path: str) -> list[dict[str, Any]]:
+    def _parts(self, parts: Iterable[tuple[int, Part]], role: Role, path: str) -> list[dict[str, Any]]:
+        """`parts`: with their places in canon."""
         found = []
-        for at, part in enumerate(parts):
+        for at, part in parts:
             place = f"{path}.content[{at}]"
             match part:
                 case Text() if part.text:
                     found.append(self._marked(part, {"type": "text", "text": part.text}, place))
                 case Media():
                     found.append(self._marked(part, self._medium(part, place), place))
-                case Other(dialect="openai_chat") if not is_detail(part):
-                    found.append(dict(part.value))
-                case Other() if part.dialect != NAME or self._facts.reasoning_field != "reasoning_details":
-                    self._loss.note(place)
+                case Other():
+                    found += self._other(part, role, place)
                 case _:
                     pass
         return found
+
+    def _other(self, other: Other, role: Role, place: str) -> list[dict[str, Any]]:
+        """A model can do without what another said in a way of its own, but not without what it is asked or answered."""
+        if other.dialect == NAME and not is_detail(other):
+            return [dict(other.value)]
+        if other.dialect != NAME and role == "tool":
+            return [{"type": "text", "text": msgspec.json.encode(other.value).decode()}]
+        if other.dialect != NAME and role != "assistant":
+            raise self._loss.refuse(place, _NO_SLOT)
+        if other.dialect != NAME or self._facts.reasoning_field != "reasoning_details":
+            self._loss.note(place)
+        return []
 
     def _marked(self, part: Text | Media, told: dict[str, Any], place: str) -> dict[str, Any]:
         """With its cache mark and its own fields, which go into the part's own object where they were in it."""
@@ -109,11 +155,12 @@ class Messages:
 
     def _result(self, result: ToolResult, path: str) -> None:
         """A result is text; pictures follow in a message of the user's."""
-        texts = [part for part in result.parts if not isinstance(part, Media)]
-        content = self._parts(texts, path)
+        texts = [pair for pair in enumerate(result.parts) if not isinstance(pair[1], Media)]
+        images = [pair for pair in enumerate(result.parts) if isinstance(pair[1], Media)]
+        content = self._parts(texts, "tool", path)
         if result.failed and not (content and str(content[0].get("text", "")).startswith(_FAILED)):
             content = [{"type": "text", "text": _FAILED}, *content] if len(content) != 1 else [_failed(content[0])]
-        self._moved += self._parts([part for part in result.parts if isinstance(part, Media)], path)
+        self._moved += self._parts(images, "tool", path)
         name = {"name": result.name} if result.name and self._own else {}
         told = {"role": "tool", **name, "tool_call_id": self._id(result.id), "content": _short(content)}
         if result.cache:
@@ -141,16 +188,16 @@ class Messages:
             told["tool_calls"] = self._calls(calls, path)
         seal = next((part.seal for part in reversed(texts) if part.seal is not None), None)
         if seal is not None and seal.family == "gemini" and self._facts.signatures:
-            told["extra_content"] = write_extra(seal)
+            told["extra_content"] = write_extra(seal.data)
         return told
 
     def _spoken(self, message: Message, path: str) -> Any:
         """The text of an answer: its pieces belong together, so it is one, unless they bear marks."""
-        parts = [part for part in message.parts if not isinstance(part, Media)]
+        parts = [pair for pair in enumerate(message.parts) if not isinstance(pair[1], Media)]
         for at, part in enumerate(message.parts):
             if isinstance(part, Media):
                 self._loss.note(f"{path}.content[{at}]")
-        written = self._parts(parts, path)
+        written = self._parts(parts, "assistant", path)
         if all(part.keys() == {"type", "text"} and part["type"] == "text" for part in written):
             return "".join(part["text"] for part in written)
         return written
@@ -187,10 +234,10 @@ class Messages:
         """Gemini's own signatures; parallel calls bear one on the first of them only."""
         for told, seal in zip(found, seals, strict=True):
             if seal is not None and seal.family == "gemini":
-                told["extra_content"] = write_extra(seal)
+                told["extra_content"] = write_extra(seal.data)
         if not any("extra_content" in told for told in found):
             self._loss.note("reasoning")
-            found[0]["extra_content"] = write_extra(Seal("gemini", _SKIP))
+            found[0]["extra_content"] = write_extra(UNSIGNED)
 
     def _id(self, told: str) -> str:
         if self._facts.call_ids == "alnum9":
@@ -221,8 +268,7 @@ class Messages:
     def _document(self, media: Media, place: str) -> dict[str, Any]:
         """A file; a plain text is one that every model reads, and OpenAI takes no text as a file."""
         if media.data and media.media_type.startswith("text/") and not self._own:
-            words = base64.b64decode(media.data).decode("utf-8", "replace")
-            return {"type": "text", "text": f"{media.name}\n{words}" if media.name else words}
+            return {"type": "text", "text": plain.document(media)}
         if media.url and not self._own:
             raise self._loss.refuse(place, "the provider's API takes no document by its address")
         name = {"filename": media.name} if media.name else {} if self._own else {"filename": "document.pdf"}

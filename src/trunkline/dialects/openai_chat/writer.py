@@ -18,9 +18,10 @@ from trunkline.canon.usage import NO_USAGE, Usage
 from trunkline.dialects.dialect import Frame
 from trunkline.dialects.openai_chat.details import sealed, write_extra
 from trunkline.dialects.openai_chat.errors import write_stream_error
-from trunkline.dialects.openai_chat.finish import write_reason
+from trunkline.dialects.openai_chat.finish import unfinished, write_reason
 from trunkline.dialects.openai_chat.usage import write_usage
 from trunkline.dialects.openai_chat.write_answer import legacy, write_citation, write_image, write_logprobs
+from trunkline.dialects.state import wrap
 
 _encode = msgspec.json.Encoder().encode
 _DONE = b"data: [DONE]\n\n"
@@ -68,7 +69,7 @@ class _Head(NamedTuple):
 class ChatWriter:
     """The writer of one stream; see `dialects.dialect.Writer`."""
 
-    __slots__ = ("_choices", "_frame", "_head", "_legacy", "_parts", "_usage")
+    __slots__ = ("_choices", "_error", "_frame", "_head", "_legacy", "_parts", "_usage")
 
     def __init__(self, frame: Frame) -> None:
         self._frame = frame
@@ -77,6 +78,8 @@ class ChatWriter:
         self._choices: dict[int, _Counts] = {}
         self._parts: dict[int, _Part] = {}
         self._usage: Usage = NO_USAGE
+        self._error: GatewayError | None = None
+        """Of a choice that its model could not finish."""
 
     def write(self, events: Iterable[Event]) -> bytes:
         """The chunks for these events."""
@@ -148,7 +151,7 @@ class ChatWriter:
             return
         told = {"index": opened.call, "id": call.id, "type": "function", "function": {"name": call.name, "arguments": ""}}
         if call.seal is not None:
-            told["extra_content"] = write_extra(call.seal)
+            told["extra_content"] = write_extra(wrap(call.seal))
         self._say(opened.choice, {"tool_calls": [told]}, out)
 
     def _delta(self, event: Delta, out: list[bytes]) -> None:
@@ -185,16 +188,16 @@ class ChatWriter:
             case Text():
                 self._choices[opened.choice].chars += opened.size
                 if seal is not None:
-                    self._say(opened.choice, {"extra_content": write_extra(seal)}, out)
+                    self._say(opened.choice, {"extra_content": write_extra(wrap(seal))}, out)
             case Thinking() if seal is not None:
-                entry = {**sealed(seal, redacted=part.redacted), "index": opened.entry}
+                entry = {**sealed(seal, redacted=part.redacted, wrapped=True), "index": opened.entry}
                 self._say(opened.choice, {"reasoning_details": [entry]}, out)
             case _:
                 pass
 
     def _seal_call(self, opened: _Part, seal: Seal | None, out: list[bytes]) -> None:
         if seal is not None and not self._legacy:
-            told = {"index": opened.call, "function": {"arguments": ""}, "extra_content": write_extra(seal)}
+            told = {"index": opened.call, "function": {"arguments": ""}, "extra_content": write_extra(wrap(seal))}
             self._say(opened.choice, {"tool_calls": [told]}, out)
 
     def _cite(self, index: int, citation: Citation, out: list[bytes]) -> None:
@@ -207,6 +210,10 @@ class ChatWriter:
 
     def _finish(self, event: Finished, out: list[bytes]) -> None:
         counts = self._choice(event.choice, out)
+        error = unfinished(event.reason, event.native)
+        if error is not None:
+            self._error = error
+            return
         reason = write_reason(event.reason, called=counts.calls > 0, legacy=self._legacy)
         told = {"index": event.choice, "delta": {}, "logprobs": None, "finish_reason": reason}
         out += [self._head.start, b"[", _encode(told), b"]", self._head.end]
@@ -214,7 +221,7 @@ class ChatWriter:
     def _end(self, out: list[bytes]) -> None:
         if self._frame.ask.include_usage and self._usage.basis != "none":
             out += [self._head.start, b'[],"usage":', _encode(write_usage(self._usage)), b"}\n\n"]
-        out.append(_DONE)
+        out.append(_DONE if self._error is None else write_stream_error(self._error))
 
     def _say(self, choice: int, delta: dict[str, Any], out: list[bytes], logprobs: tuple[Json, ...] = ()) -> None:
         told = write_logprobs(logprobs, refused="refusal" in delta)

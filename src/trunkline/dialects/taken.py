@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from trunkline.canon.chat import NOTHING, Json
-from trunkline.dialects.ollama.request import bad
+from trunkline.dialects.shallow import bad
 
 _Kind = TypeVar("_Kind")
 _NAMES = {str: "a string", bool: "a boolean", list: "an array", dict: "an object"}
@@ -62,7 +62,7 @@ class Taken:
         return value
 
     def whole(self, name: str) -> int | None:
-        """An integer; Ollama takes `5.0` for one too."""
+        """An integer, which may be told as `5.0`."""
         value = self.number(name)
         if value is not None and value != int(value):
             raise bad(self.place(name), "must be an integer")

@@ -9,7 +9,7 @@ import pytest
 
 from trunkline.canon.chat import NOTHING
 from trunkline.canon.errors import GatewayError
-from trunkline.dialects.ollama.taken import Taken
+from trunkline.dialects.taken import Taken
 
 RIGHT: list[tuple[Callable[[Taken], Any], Any, Any]] = [
     (lambda taken: taken.text("x"), "a", "a"),

@@ -1,0 +1,23 @@
+"""Plain-text documents as text."""
+
+from __future__ import annotations
+
+import pytest
+
+from trunkline.canon.chat import Media
+from trunkline.dialects.plain import document
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "text"),
+    [
+        ("aGk=", "", "hi"),
+        ("aGk=", "notes.txt", "notes.txt\nhi"),
+        ("/w==", "", "\ufffd"),
+        ("abc", "", "abc"),
+        ("h\u00e9", "", "h\u00e9"),
+    ],
+)
+def test_a_document_is_what_it_says(data: str, name: str, text: str) -> None:
+    """A client may call anything base64: it must not end in an error of ours."""
+    assert document(Media("document", "text/plain", data=data, name=name)) == text
