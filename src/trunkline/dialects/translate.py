@@ -11,9 +11,9 @@ from trunkline.canon.chat import Part, Reply, Thinking, ToolCall
 from trunkline.canon.errors import GatewayError
 from trunkline.canon.stream import Begin, Close, Count, Delta, End, Event, Fail, Finished, Fold, Open
 from trunkline.canon.usage import NO_USAGE, Usage
+from trunkline.dialects import guess
 from trunkline.dialects.dialect import Reader, Writer
 
-_BYTES_PER_TOKEN = 4
 _KEPT = 256 * 1024
 """Characters of an answer that are kept for `kept`; a longer one is not remembered."""
 
@@ -83,7 +83,7 @@ class Translation:
 
     def estimate(self) -> int:
         """Four characters a token, and a token at least for every piece: providers stream about one a piece."""
-        return max(self._tokens, self._size // _BYTES_PER_TOKEN)
+        return max(self._tokens, guess.tokens(self._size))
 
     def kept(self) -> Reply | None:
         """The answer, where it holds thinking or state that a client may fail to hand back; else None."""

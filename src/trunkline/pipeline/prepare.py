@@ -11,6 +11,7 @@ from trunkline.canon.chat import Reply
 from trunkline.canon.errors import GatewayError
 from trunkline.canon.loss import Loss
 from trunkline.canon.stream import unfold
+from trunkline.dialects import guess
 from trunkline.dialects.dialect import Ask, Dialect, Frame, Outgoing, Tap, Whole
 from trunkline.dialects.names import MADE
 from trunkline.dialects.state import SEALED
@@ -23,7 +24,6 @@ from trunkline.providers.provider import Target
 Keep = Callable[[Reply], None]
 """Takes an answer whose state the client may fail to hand back."""
 
-_BYTES_PER_TOKEN = 4
 _SEALED, _MADE = (b'"' + beginning.encode("ascii") for beginning in (SEALED, MADE))
 
 
@@ -76,7 +76,7 @@ class Translated:
             usage=reply.usage,
             raw_usage=reply.raw_usage,
             finish=reply.choices[-1].native_finish,
-            estimate=0 if reply.usage.basis == "reported" else len(body) // _BYTES_PER_TOKEN,
+            estimate=0 if reply.usage.basis == "reported" else guess.tokens(len(body)),
         )
         if frame.ask.stream:
             return Answered(told, client.writer(frame).write(unfold(reply)), client.stream_type(frame.ask))

@@ -9,7 +9,8 @@ import pytest
 
 from trunkline.canon.chat import NOTHING
 from trunkline.canon.errors import GatewayError
-from trunkline.dialects.gemini.fields import Fields, bad, camel
+from trunkline.dialects.gemini.fields import Fields, camel
+from trunkline.dialects.shallow import bad
 
 
 @pytest.mark.parametrize(

@@ -11,16 +11,14 @@ from typing import Any
 import msgspec
 
 from trunkline.canon.errors import GatewayError
-from trunkline.canon.usage import NO_USAGE, Usage
+from trunkline.canon.usage import NO_USAGE
 from trunkline.dialects.anthropic.errors import reported, write_event
 from trunkline.dialects.anthropic.reply import read_finish
 from trunkline.dialects.anthropic.usage import merge, read_object, read_usage
 from trunkline.dialects.dialect import Ask
-from trunkline.dialects.sse import EventCutter, parse
+from trunkline.dialects.sse import parse
+from trunkline.dialects.watch import HOLD, EventWatch
 
-#: Bytes of one event that are held back until it is whole. A longer one is passed on as it comes, unread.
-HOLD = 128 * 1024
-_BYTES_PER_TOKEN = 4
 _DELTA = b"event: content_block_delta\n"
 #: Bytes of a delta's event that are no text: names, braces, the padding that Anthropic adds.
 _AROUND = 130
@@ -46,43 +44,18 @@ class _Event(msgspec.Struct, gc=False):
 _decode = msgspec.json.Decoder(_Event).decode
 
 
-class MessagesTap:
+class MessagesTap(EventWatch):
     """The tap of one stream; its attributes are those of `dialects.dialect.Tap`.
 
     Whatever the slices the bytes arrive in, what goes out is what came in. `usage` is `estimated` while only the stream's
     beginning has told it: prompt tokens are known then, those of the answer are not.
     """
 
-    __slots__ = (
-        "_bytes",
-        "_cut",
-        "_loose",
-        "_pieces",
-        "_told",
-        "complete",
-        "ended",
-        "error",
-        "finish",
-        "opened",
-        "raw_usage",
-        "unread",
-        "usage",
-    )
+    __slots__ = ("_told",)
 
     def __init__(self, ask: Ask, *, hide_usage: bool) -> None:  # noqa: ARG002 - usage is told unasked, nothing is hidden
-        self.usage: Usage = NO_USAGE
-        self.raw_usage = ""
-        self.finish = ""
-        self.opened = False
-        self.complete = False
-        self.ended = False
-        self.error: GatewayError | None = None
-        self.unread = 0
-        self._cut = EventCutter()
-        self._loose = False
+        super().__init__()
         self._told: dict[str, Any] = {}
-        self._pieces = 0
-        self._bytes = 0
 
     def feed(self, data: bytes) -> bytes:
         """Take the next bytes; return the events that are now whole."""
@@ -103,10 +76,6 @@ class MessagesTap:
         """The event that ends the stream as broken, after a blank line where the beginning of an event went out."""
         return (b"\n\n" if self._loose else b"") + write_event(error)
 
-    def estimate(self) -> int:
-        """Output tokens guessed: one for each delta, and not fewer than a quarter of their bytes."""
-        return max(self._pieces, self._bytes // _BYTES_PER_TOKEN)
-
     def _see(self, raw: bytes) -> None:
         """Read one event as far as it must be read."""
         if self._loose:  # the end of an event whose beginning went out before it was whole
@@ -114,23 +83,13 @@ class MessagesTap:
         elif len(raw) > HOLD:  # that it came in one piece is chance, and must make no difference
             self._skip()
         elif raw.startswith(_DELTA):
-            self._weigh(raw)
+            self._delta(raw)
         elif (event := parse(raw)) is not None and event.data:
             self._read(event.event, event.data, raw)
 
-    def _loosened(self) -> bytes:
-        if not self._loose:
-            self._loose = True
-            self._skip()
-        return self._cut.loosen()
-
-    def _skip(self) -> None:
-        self.unread += 1
-        self._open()
-
-    def _weigh(self, raw: bytes) -> None:
-        self._pieces += 1
-        self._bytes += max(0, len(raw) - _AROUND)
+    def _delta(self, raw: bytes) -> None:
+        self._pieces += 1  # also where nothing but what is around the text came
+        self._size += max(0, len(raw) - _AROUND)
         self._open()
 
     def _read(self, name: str, data: bytes, raw: bytes) -> None:
@@ -145,7 +104,7 @@ class MessagesTap:
             case "error":
                 self._fail(event.error or data.decode("utf-8", "replace"), data)
             case "content_block_delta":
-                self._weigh(raw)
+                self._delta(raw)
             case "message_start" if event.message is not None:
                 self._count(event.message.usage)
             case "message_delta":
@@ -164,11 +123,6 @@ class MessagesTap:
         usage, text = read_usage(self._told, "reported" if final else "estimated")
         if usage is not NO_USAGE:
             self.usage, self.raw_usage = usage, text
-
-    def _open(self) -> None:
-        """An error that came first leaves the stream unopened for good, whatever follows it in the same read."""
-        if self.error is None:
-            self.opened = True
 
     def _fail(self, told: object, data: bytes) -> None:
         if self.error is None:

@@ -16,8 +16,8 @@ from trunkline.dialects.gemini.errors import reported
 from trunkline.dialects.gemini.framing import LIMIT, Cutter, Framer, Piece, one_line
 from trunkline.dialects.gemini.usage import Told
 from trunkline.dialects.gemini.words import SSE
+from trunkline.dialects.watch import Watch
 
-_BYTES_PER_TOKEN = 4
 _FINISH_LENGTH = 64
 _ABSENT = msgspec.Raw(b"")
 _UNSPECIFIED = "FINISH_REASON_UNSPECIFIED"
@@ -57,39 +57,17 @@ _decode = msgspec.json.Decoder(_Chunk).decode
 _decode_told = msgspec.json.Decoder(_Told).decode
 
 
-class GeminiTap:
+class GeminiTap(Watch):
     """The tap of one stream; its attributes are those of `dialects.dialect.Tap`.
 
     `ended` is known only at `close`: there is no end mark, and a candidate that has finished may still be told more about.
     """
 
-    __slots__ = (
-        "_bytes",
-        "_cut",
-        "_finished",
-        "_form",
-        "_framer",
-        "_loose",
-        "_pieces",
-        "_seen",
-        "_told",
-        "_unusable",
-        "complete",
-        "ended",
-        "error",
-        "finish",
-        "opened",
-        "unread",
-    )
+    __slots__ = ("_cut", "_finished", "_form", "_framer", "_loose", "_seen", "_told", "_unusable")
 
     def __init__(self, ask: Ask) -> None:
         """`ask.form` is the framing that the client asked for."""
-        self.finish = ""
-        self.opened = False
-        self.complete = False
-        self.ended = False
-        self.error: GatewayError | None = None
-        self.unread = 0
+        super().__init__()
         self._form = ask.form
         self._framer = Framer(ask.form)
         self._cut = Cutter()
@@ -97,8 +75,6 @@ class GeminiTap:
         self._unusable = False
         self._seen: set[Any] = set()
         self._finished: set[Any] = set()
-        self._pieces = 0
-        self._bytes = 0
         self._told = Told()
 
     @property
@@ -139,10 +115,6 @@ class GeminiTap:
         """The bytes that end this stream as broken: an error event, or an error element and the end of the array."""
         return (b"\r\n\r\n" if self._loose else b"") + self._framer.broken(error)
 
-    def estimate(self) -> int:
-        """Output tokens guessed: one for each piece of text or call, and not fewer than a quarter of their bytes."""
-        return max(self._pieces, self._bytes // _BYTES_PER_TOKEN)
-
     @property
     def _same(self) -> bool:
         """The provider's framing is the client's."""
@@ -177,8 +149,7 @@ class GeminiTap:
     def _unheld(self) -> bytes:
         """A piece is too long to be held. An event of the client's own framing passes unread; what else is an error."""
         if self._same and self._cut.framing == "sse":
-            self.unread += 1
-            self._open()
+            self._skip()
             return b""
         self._unusable = True
         self.error = protocol(f"The provider sent a piece of more than {LIMIT} bytes.", b"")
@@ -204,7 +175,7 @@ class GeminiTap:
 
     def _note(self, chunk: _Chunk) -> None:
         for candidate in chunk.candidates or ():
-            self._weigh(candidate.content)
+            self._content(candidate.content)
             index = candidate.index if type(candidate.index) is int else 0
             self._seen.add(index)
             word = candidate.finish_reason
@@ -220,14 +191,6 @@ class GeminiTap:
         self.finish = word[:_FINISH_LENGTH]
         self._finished.add(index)
 
-    def _open(self) -> None:
-        """An error that came first leaves the stream unopened for good, whatever follows it in the same read."""
-        if self.error is None:
-            self.opened = True
-
-    def _weigh(self, content: _Content | None) -> None:
+    def _content(self, content: _Content | None) -> None:
         for part in (content.parts if content is not None else None) or ():
-            size = len(bytes(part.text)) + len(bytes(part.function_call)) - 2  # the quotes, or the braces
-            if size > 0:
-                self._pieces += 1
-                self._bytes += size
+            self._weigh(len(bytes(part.text)) + len(bytes(part.function_call)) - 2)  # the quotes, or the braces

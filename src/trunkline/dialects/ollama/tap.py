@@ -10,49 +10,28 @@ from trunkline.dialects.ndjson import LineCutter, bare
 from trunkline.dialects.ollama import line
 from trunkline.dialects.ollama.errors import write_line
 from trunkline.dialects.ollama.line import Line
+from trunkline.dialects.watch import Watch
 
 #: Bytes of one line that are held back until it is whole. A longer one is passed on as it comes, unread. The last line of
 #: the generate form holds the whole context as numbers, so it is not short.
 HOLD = 1024 * 1024
-_BYTES_PER_TOKEN = 4
 
 
-class OllamaTap:
+class OllamaTap(Watch):
     """The tap of one stream; its attributes are those of `dialects.dialect.Tap`.
 
     Whatever the slices the bytes arrive in, what goes out is what came in.
     """
 
-    __slots__ = (
-        "_cut",
-        "_loose",
-        "_pieces",
-        "_size",
-        "_torn",
-        "complete",
-        "ended",
-        "error",
-        "finish",
-        "opened",
-        "raw_usage",
-        "unread",
-        "usage",
-    )
+    __slots__ = ("_cut", "_loose", "_torn", "raw_usage", "usage")
 
     def __init__(self, ask: Ask, *, hide_usage: bool) -> None:  # noqa: ARG002 - Ollama has no usage that only we ask for
+        super().__init__()
         self.usage: Usage = NO_USAGE
         self.raw_usage = ""
-        self.finish = ""
-        self.opened = False
-        self.complete = False
-        self.ended = False
-        self.error: GatewayError | None = None
-        self.unread = 0
         self._cut = LineCutter()
         self._loose = False
         self._torn = False
-        self._pieces = 0
-        self._size = 0
 
     def feed(self, data: bytes) -> bytes:
         """Take the next bytes; return the lines that are now whole (`data` itself where it is just one of them)."""
@@ -78,19 +57,11 @@ class OllamaTap:
         """The line that ends this stream as broken, on a line of its own."""
         return (b"\n" if self._torn else b"") + write_line(error)
 
-    def estimate(self) -> int:
-        """Output tokens guessed: one for each piece of text or thought, and not fewer than a quarter of their characters."""
-        return max(self._pieces, self._size // _BYTES_PER_TOKEN)
-
     def _loosened(self) -> bytes:
         if not self._loose:
             self._loose = True
             self._skip()
         return self._cut.release()
-
-    def _skip(self) -> None:
-        self.unread += 1
-        self._open()
 
     def _read(self, raw: bytes) -> None:
         if self._loose:  # the end of a line whose beginning went out before it was whole
@@ -111,7 +82,8 @@ class OllamaTap:
             self._fail(told.error, body)
             return
         self._open()
-        self._weigh(told)
+        said = told.said()
+        self._weigh(len(line.text(said.content)) + len(line.text(said.thinking)) + len(bytes(said.tool_calls)))
         if told.done is True:
             self._end(told, body)
 
@@ -122,18 +94,6 @@ class OllamaTap:
         if usage is not NO_USAGE:
             self.usage, self.raw_usage = usage, line.raw_usage(body)
 
-    def _open(self) -> None:
-        """An error that came first leaves the stream unopened for good, whatever follows it in the same read."""
-        if self.error is None:
-            self.opened = True
-
     def _fail(self, told: object, body: bytes) -> None:
         if self.error is None:
             self.error = reported(told, Upstream(status=200, body=body, content_type="application/x-ndjson"))
-
-    def _weigh(self, told: Line) -> None:
-        said = told.said()
-        size = len(line.text(said.content)) + len(line.text(said.thinking)) + len(bytes(said.tool_calls))
-        if size > 0:
-            self._pieces += 1
-            self._size += size

@@ -10,17 +10,15 @@ from typing import Any
 import msgspec
 
 from trunkline.canon.errors import GatewayError, Upstream
-from trunkline.canon.usage import NO_USAGE, Usage
-from trunkline.dialects import guess
+from trunkline.canon.usage import NO_USAGE
 from trunkline.dialects.dialect import Ask
 from trunkline.dialects.errors import reported
 from trunkline.dialects.openai_chat.errors import write_stream_error
 from trunkline.dialects.openai_chat.reply import read_finish
 from trunkline.dialects.openai_chat.usage import groq_usage, read_usage
-from trunkline.dialects.sse import EventCutter, lone_data, parse
+from trunkline.dialects.sse import lone_data, parse
+from trunkline.dialects.watch import HOLD, EventWatch
 
-#: Bytes of one event that are held back until it is whole. A longer one is passed on as it comes, unread.
-HOLD = 128 * 1024
 _ABSENT = msgspec.Raw(b"")
 _NULL = msgspec.Raw(b"null")
 
@@ -76,46 +74,19 @@ def _decode_loosely(data: bytes) -> _Chunk | None:
     return _Chunk(usage=told.usage, error=told.error, x_groq=told.x_groq)
 
 
-class ChatTap:
+class ChatTap(EventWatch):
     """The tap of one OpenAI-shaped stream; its attributes are those of `dialects.dialect.Tap`.
 
     Whatever the slices the bytes arrive in, what goes out is what came in, but for a hidden usage chunk.
     """
 
-    __slots__ = (
-        "_bytes",
-        "_cut",
-        "_finished",
-        "_hide",
-        "_loose",
-        "_pieces",
-        "_seen",
-        "complete",
-        "ended",
-        "error",
-        "finish",
-        "opened",
-        "raw_usage",
-        "unread",
-        "usage",
-    )
+    __slots__ = ("_finished", "_hide", "_seen")
 
     def __init__(self, *, hide_usage: bool) -> None:
-        self.usage: Usage = NO_USAGE
-        self.raw_usage = ""
-        self.finish = ""
-        self.opened = False
-        self.complete = False
-        self.ended = False
-        self.error: GatewayError | None = None
-        self.unread = 0
-        self._cut = EventCutter()
+        super().__init__()
         self._hide = hide_usage
-        self._loose = False
         self._seen: set[Any] = set()
         self._finished: set[Any] = set()
-        self._pieces = 0
-        self._bytes = 0
 
     def feed(self, data: bytes) -> bytes:
         """Take the next bytes; return the events that are now whole (`data` itself where it is just one of them)."""
@@ -131,25 +102,9 @@ class ChatTap:
         raw = self._cut.release()
         return raw if self._keeps(raw) else b""
 
-    def estimate(self) -> int:
-        """Output tokens guessed: one for each piece of text, thought or tool arguments, and not fewer than a quarter of
-        their bytes (some providers stream many tokens in a piece).
-        """
-        return max(self._pieces, guess.tokens(self._bytes))
-
     def fail(self, error: GatewayError) -> bytes:
         """An error event; before it a blank line, where the beginning of an event went out before its end was there."""
         return (b"\n\n" if self._loose else b"") + write_stream_error(error)
-
-    def _loosened(self) -> bytes:
-        if not self._loose:
-            self._loose = True
-            self._skip()
-        return self._cut.loosen()
-
-    def _skip(self) -> None:
-        self.unread += 1
-        self._open()
 
     def _keeps(self, raw: bytes) -> bool:
         """Read one event; False where it is to be kept from the client."""
@@ -180,7 +135,7 @@ class ChatTap:
     def _read(self, chunk: _Chunk) -> bool:
         for choice in chunk.choices or ():
             if choice.delta is not None:
-                self._weigh(choice.delta)
+                self._delta(choice.delta)
             index = choice.index if type(choice.index) is int else 0
             self._seen.add(index)
             if choice.finish_reason is not None and (finish := read_finish(choice.finish_reason)):
@@ -207,16 +162,11 @@ class ChatTap:
             self.unread += 1
         self._open()
 
-    def _open(self) -> None:
-        """An error that came first leaves the stream unopened for good, whatever follows it in the same read."""
-        if self.error is None:
-            self.opened = True
-
     def _fail(self, told: object, data: bytes) -> None:
         if self.error is None:
             self.error = reported(told, Upstream(status=200, body=data, content_type="text/event-stream"))
 
-    def _weigh(self, delta: _Delta) -> None:
+    def _delta(self, delta: _Delta) -> None:
         size = 0
         for part in (delta.content, delta.reasoning_content, delta.reasoning):
             if part is not _ABSENT and part != _NULL:
@@ -224,9 +174,7 @@ class ChatTap:
         for call in delta.tool_calls or ():
             if call.function is not None:
                 size += max(0, len(bytes(call.function.arguments)) - 2)
-        if size > 0:
-            self._pieces += 1
-            self._bytes += size
+        self._weigh(size)
 
 
 def tap(ask: Ask, *, hide_usage: bool) -> ChatTap:  # noqa: ARG001
