@@ -12,16 +12,19 @@ import sys
 import tempfile
 from pathlib import Path
 
+from passing import PASSING
 from processes import BenchError, Cores, upstream
 from report import Report
 from rows import SECTIONS, Bench
+
+_ALL = SECTIONS | PASSING
 
 
 def main() -> int:
     """The program. 1 where something makes the figures worthless; a missed target is no failure."""
     parser = argparse.ArgumentParser(prog="make bench", description="Measure the gateway against nginx proxy_pass.")
     parser.add_argument("--quick", action="store_true", help="shorter rounds, 1,000 streams held: a first impression")
-    parser.add_argument("--only", metavar="NAME", action="append", choices=SECTIONS, help=", ".join(SECTIONS))
+    parser.add_argument("--only", metavar="NAME", action="append", choices=_ALL, help=", ".join(_ALL))
     parser.add_argument("--save", metavar="FILE", type=Path, help="write all figures, round by round, as JSON")
     arguments = parser.parse_args()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -32,8 +35,8 @@ def main() -> int:
         report.head()
         with tempfile.TemporaryDirectory(prefix="trunkline-bench-") as folder, upstream(cores, Path(folder)) as port:
             bench = Bench(cores, Path(folder), port, quick=arguments.quick)
-            for name in arguments.only or SECTIONS:
-                title, beside, measure = SECTIONS[name]
+            for name in arguments.only or _ALL:
+                title, beside, measure = _ALL[name]
                 report.section(title, beside, measure(bench))
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)

@@ -35,6 +35,7 @@ from genai_prices.types import (
 
 KINDS = {
     "anthropic": "anthropic",
+    "bedrock": "aws",
     "cerebras": "cerebras",
     "deepseek": "deepseek",
     "fireworks": "fireworks",

@@ -118,6 +118,13 @@ def _choice(chat: Chat) -> Any:
     return (chat.tool_choice.mode, chat.tool_choice.names) if chat.tool_choice else ("auto", ())
 
 
+def _must_call(chat: Chat) -> Any:
+    """Which tools the model must choose from: those named, else all it is given."""
+    choice = chat.tool_choice
+    given = tuple(tool.name for tool in chat.tools if isinstance(tool, Tool))
+    return (choice.mode, choice.names or given) if choice else None
+
+
 def _caches(chat: Chat) -> list[Any]:
     return [chat.cache, *(part.cache for _, part in _parts(chat, Text, Media, ToolCall, ToolResult) if part.cache)]
 
@@ -149,6 +156,7 @@ _SCHEMA = {
     "additionalProperties": False,
 }
 _TOOL = Tool("paint", "Paints a wall.", _SCHEMA)
+_OTHER = Tool("sand", "Sands a wall.", _SCHEMA)
 _CALL = ToolCall("call_1", "paint", '{"colour":"red"}')
 _SECOND = ToolCall("call_2", "paint", '{"colour":"blue"}')
 
@@ -210,7 +218,9 @@ REQUESTS = (
     Request("tool choice: auto", _chosen("auto"), _choice),
     Request("tool choice: none", _chosen("none"), _choice),
     Request("tool choice: any", _chosen("required"), _choice),
-    Request("tool choice: one by name", _chosen("required", "paint"), _choice),
+    Request(
+        "tool choice: one by name", {**_chosen("required", "paint"), "tools": (_TOOL, _OTHER)}, _choice, blunter=_must_call
+    ),
     Request("no parallel tool calls", {"tools": (_TOOL,), "parallel_tools": False}, lambda chat: chat.parallel_tools),
     Request("answer as JSON", {"output": OutputFormat("json")}, lambda chat: chat.output and chat.output.kind),
     Request(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import build_matrix
+import matrix_families
 import pytest
 from matrix_probes import REQUESTS
 
@@ -18,7 +19,7 @@ def test_the_page_is_what_the_dialects_do(capsys: pytest.CaptureFixture[str]) ->
 
 def test_nothing_is_lost_in_silence() -> None:
     """What does not arrive must be named in a header, refused, or have no words in that API."""
-    for name in build_matrix.NAMES:
+    for name in build_matrix.CLIENTS:
         lost = [
             (name, feature, cells)
             for feature, cells in build_matrix.rows(DIALECTS[name])
@@ -30,7 +31,7 @@ def test_nothing_is_lost_in_silence() -> None:
 def test_every_feature_can_be_said_by_someone() -> None:
     """A probe that nobody can say would prove nothing."""
     for probe in REQUESTS:
-        assert any(build_matrix.spoken(DIALECTS[name], probe) is not None for name in build_matrix.NAMES), probe.name
+        assert any(build_matrix.spoken(DIALECTS[name], probe) is not None for name in build_matrix.CLIENTS), probe.name
 
 
 def test_a_stale_page_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,3 +40,19 @@ def test_a_stale_page_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert build_matrix.main(["--check"]) == 1
     assert build_matrix.main([]) == 0
     assert build_matrix.main(["--check"]) == 0
+
+
+def test_no_family_loses_anything_in_silence() -> None:
+    """Vectors of another length, or of another text, would spoil an index unnoticed."""
+    for table in matrix_families.TABLES:
+        for client in table.family.clients:
+            lost = [(client, name, cells) for name, cells in matrix_families.rows(table, client) if "LOST" in "".join(cells)]
+            assert not lost
+
+
+def test_every_feature_of_a_family_is_asked_for_by_someone() -> None:
+    """A row of dashes would prove nothing."""
+    for table in matrix_families.TABLES:
+        for feature in table.features:
+            assert feature.bodies.keys() <= table.family.clients.keys()
+            assert feature.bodies

@@ -13,7 +13,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +23,7 @@ import uvloop
 
 from trunkline import __version__
 from trunkline.config.snapshot import ServerSettings, Snapshot
+from trunkline.credentials.table import open_credentials
 from trunkline.edge.client import Client
 from trunkline.edge.date import Date
 from trunkline.edge.fetch import Fetcher, Limits
@@ -166,6 +167,7 @@ class Serving:
         server = house.snapshot.server
         self._fetching = Client(loop, self._sweep)
         self._counter = Counter()
+        self._credentials = open_credentials({name: provider.credential for name, provider in house.snapshot.providers.items()})
         limits = Limits(server.media.max_size, server.media.timeout, allow_http=server.media.allow_http)
         fetcher = Fetcher(self._fetching, limits)
         parts = Parts(
@@ -181,6 +183,7 @@ class Serving:
             memory=Memory(server.memory.max_bytes, server.memory.ttl, time.monotonic),
             fetch=fetcher.fetch if server.media.enabled else no_fetching,
             counter=self._counter,
+            credentials=self._credentials,
         )
         self._gateway = Gateway(parts, Failures(), Cors(server.cors_origins), server.max_body)
         self._admin = Admin(house.metrics)
@@ -198,16 +201,28 @@ class Serving:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._signalled)
         self._loop.add_signal_handler(signal.SIGHUP, self._reload)
-        reload_keys(self._house)  # after the handler: whoever sees the acknowledgement may signal
-        self.data.start()
-        self.admin.start()
-        self._gateway.ready = self._admin.ready = True
+        self._start()  # after the handler: whoever sees that the keys were read may signal
         gc.collect()
         gc.freeze()  # what is loaded now stays: collections need not walk it
         gc.set_threshold(*_COLLECT)
         self._house.log.event("info", "ready", listen=self.data.address, admin=self.admin.address, version=__version__)
         await self._stop.wait()
         await self._drain()
+
+    async def run_while(self, work: Awaitable[None]) -> None:
+        """Serve as long as `work` takes; then stop at once."""
+        self._start()
+        try:
+            await work
+        finally:
+            self._now.set()
+            await self._drain()
+
+    def _start(self) -> None:
+        reload_keys(self._house)
+        self.data.start()
+        self.admin.start()
+        self._gateway.ready = self._admin.ready = True
 
     def _signalled(self) -> None:
         if self._stop.is_set():
@@ -239,6 +254,8 @@ class Serving:
         self._client.close()
         self._fetching.close()
         self._counter.close()
+        for credential in self._credentials.values():
+            credential.close()
 
     async def _wait(self, done: Callable[[], bool], seconds: float) -> None:
         """Until `done`, a second signal, or `seconds` have passed."""
@@ -273,6 +290,16 @@ def serve(house: House, on_ready: Callable[[str, str], None]) -> None:
             await serving.run()
         finally:
             undo()
+
+    uvloop.run(main())
+
+
+def serve_while(house: House, work: Callable[[str], Awaitable[None]]) -> None:
+    """Serve only as long as `work` takes, which is told the data plane's address. Raises `ListenError`, and what it raises."""
+
+    async def main() -> None:
+        serving = Serving(house, asyncio.get_running_loop())
+        await serving.run_while(work(serving.data.address))
 
     uvloop.run(main())
 

@@ -44,9 +44,17 @@ keys:
     assert result.exit_code == 0, result.output
     assert "hunter2" not in result.output
     rows = [line.split() for line in result.stdout.splitlines()]
-    assert ["lab", "openai", "openai_chat", "http://[::1]:9/v1", "***"] in rows
-    assert ["hdr", "openai", "openai_chat", "https://api.openai.com:443/v1", "***"] in rows
-    assert ["free", "ollama", "ollama", "http://127.0.0.1:11434", "none"] in rows
+    assert ["lab", "openai", "openai_chat,", "openai_completions", "http://[::1]:9/v1", "***"] in rows
+    assert [
+        "hdr",
+        "openai",
+        "openai_chat,",
+        "openai_responses,",
+        "openai_completions",
+        "https://api.openai.com:443/v1",
+        "***",
+    ] in rows
+    assert ["free", "ollama", "ollama,", "openai_completions", "http://127.0.0.1:11434", "none"] in rows
     assert ["ant", "anthropic", "anthropic", "https://api.anthropic.com:443", "***"] in rows
     assert ["echo", "echo", "openai_chat", "built", "in", "none"] in rows
     assert ["[red]small", "lab/tiny"] in rows
@@ -90,3 +98,16 @@ def test_the_json_schema_is_printed():
     result = run("--json-schema")
     assert result.exit_code == 0
     assert json.loads(result.stdout) == json_schema()
+
+
+def test_a_credential_that_is_renewed_is_one(file):
+    """It would look as if anybody could call, or as if nobody could."""
+    key = {"type": "authorized_user", "client_id": "c", "client_secret": "hunter2-1", "refresh_token": "hunter2-2"}
+    (file.parent / "adc.json").write_text(json.dumps(key))
+    file.write_text("providers: {vertex: {project: lab-1, credentials_file: adc.json}}\n")
+    result = run("--config", str(file))
+    assert result.exit_code == 0, result.output
+    assert "hunter2" not in result.output
+    row = next(line.split() for line in result.stdout.splitlines() if line.startswith("vertex"))
+    assert row[-1] == "***"
+    assert row[-2].startswith("https://aiplatform.googleapis.com:443/v1/projects/lab-1/locations/global/")

@@ -20,8 +20,8 @@ app.command()(connect)
 KEY = "tl-" + "k" * 43
 URL = "http://10.0.0.7:4000"
 CLIENTS = [
-    "claude-code", "gemini-cli", "opencode", "openai-sdk", "anthropic-sdk", "google-genai-sdk", "ollama", "llm", "aider",
-    "curl",
+    "claude-code", "codex", "gemini-cli", "opencode", "openai-sdk", "anthropic-sdk", "google-genai-sdk", "ollama", "llm",
+    "aider", "curl",
 ]  # fmt: skip
 
 

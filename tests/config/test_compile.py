@@ -111,8 +111,8 @@ server:
   admin: "[::1]:2"
   tls: {cert: c, key: c}
   cors: {origins: ["*"]}
-  limits: {max_header: 1, max_body: 2, header_timeout: 3, body_grace: 4, body_min_rate: 5, keep_alive: 6, stall_timeout: 7,
-    max_connections: 8, max_connections_per_ip: 9}
+  limits: {max_header: 1, max_body: 2, max_upload: 16, header_timeout: 3, body_grace: 4, body_min_rate: 5, keep_alive: 6,
+    stall_timeout: 7, max_connections: 8, max_connections_per_ip: 9}
   drain_timeout: 10
   drain_grace: 11
   media: {enabled: false, max_size: 12, timeout: 13, allow_http: true}
@@ -127,6 +127,7 @@ ledger: {required: true}
     assert (server.tls_cert, server.tls_key) == (str(tmp_path / "c"),) * 2
     assert server.cors_origins == ("*",)
     assert (limits.max_header, server.max_body, limits.header_timeout, limits.body_grace) == (1, 2, 3.0, 4.0)
+    assert server.max_upload == 16
     assert (limits.body_min_rate, limits.keep_alive, limits.stall_timeout) == (5.0, 6.0, 7.0)
     assert (limits.max_connections, limits.max_connections_per_ip) == (8, 9)
     assert (server.drain_timeout, server.drain_grace) == (10.0, 11.0)

@@ -59,18 +59,13 @@ def test_the_example_of_the_documentation(file: Path):
 
 
 def test_what_the_example_says_that_is_not_in_force_is_refused_by_name(file: Path):
-    """Somebody would believe in limits, budgets or an API that are not there."""
+    """Somebody would believe in limits or budgets that are not there."""
     file.write_text(
-        EXAMPLE.replace(
-            "models:\n",
-            '  codexlab: {kind: openai, base_url: "http://h/v1", api_key: none, dialect: openai_responses}\nmodels:\n',
-            1,
-        )
+        EXAMPLE
         + f"  - {{name: ci, hash: 'sha256:{'ab' * 32}', models: [smart], limits: {{rpm: 60}}, budgets: [{{usd: 25}}]}}\n"
     )
     found = [line.partition(": ")[2] for line in refused(file, ENVIRON).splitlines()]
     assert found == [
-        "providers.codexlab.dialect: the kind openai speaks no such dialect in this version: openai_chat",
         "keys[1].budgets: this version does not enforce budgets yet, so it does not take them: remove this",
         "keys[1].limits: this version does not enforce limits yet, so it does not take them: remove this",
     ]
@@ -121,7 +116,7 @@ def test_environment_over_file_over_defaults(file: Path):
         },
     )
     assert changed.server.listen == ("0.0.0.0", 5000)
-    assert (changed.providers["lab"].origin.port, changed.providers["lab"].base_path) == (9, "/v2")
+    assert (changed.providers["lab"].origin.port, changed.providers["lab"].speaks["openai_chat"]) == (9, "/v2")
     assert (changed.log.format, changed.log.level) == ("json", "info")
 
 
@@ -152,7 +147,7 @@ def test_without_a_file_the_environment_is_offered():
     assert (snapshot.source, snapshot.server.listen, snapshot.principals) == ("environment", ("127.0.0.1", 0), ())
     assert list(load(None, {}).providers) == ["echo"]
     ollama = load(None, {"OLLAMA_HOST": "0.0.0.0:7"}, ollama_running=True).providers["ollama"]
-    assert (ollama.origin.host, ollama.origin.port, ollama.base_path, ollama.secrets) == ("127.0.0.1", 7, "", ())
+    assert (ollama.origin.host, ollama.origin.port, ollama.speaks["ollama"], ollama.secrets) == ("127.0.0.1", 7, "", ())
     assert ollama.dialect == "ollama"
     found = load(None, {"ANTHROPIC_API_KEY": "sk-ant-1", "GEMINI_API_KEY": "", "GOOGLE_API_KEY": "goog-1"}).providers
     assert {name: provider.dialect for name, provider in found.items() if not provider.builtin} == {

@@ -11,8 +11,10 @@ import trustme
 from trunkline import __version__
 from trunkline.canon.wire import Deadlines
 from trunkline.config.mistakes import KeyPath, Mistakes, Place
-from trunkline.config.providers import Context, compile_provider, deadlines
+from trunkline.config.providers import compile_provider, deadlines
+from trunkline.config.reach import Context
 from trunkline.config.schema import ProviderSpec, Timeouts
+from trunkline.dialects.families import FAMILIES
 from trunkline.providers.provider import Provider
 
 TAIL = f"User-Agent: trunkline/{__version__}\r\nAccept-Encoding: identity\r\nConnection: keep-alive\r\n"
@@ -136,7 +138,7 @@ def test_what_a_provider_is_made_of():
     assert provider.forward == ((b"http-referer", b""),)  # x-title is set by the operator; twice would be one too many
     assert provider.secrets == (b"lab-secret", b"Bearer lab-header", b"lab-header")
     origin = provider.origin
-    assert (origin.scheme, origin.host, origin.port, provider.base_path) == ("https", "h", 443, "/a")
+    assert (origin.scheme, origin.host, origin.port, provider.speaks[provider.dialect]) == ("https", "h", 443, "/a")
     assert (origin.max_connections, origin.max_waiting, origin.pool_wait, origin.keep_idle) == (7, 8, 9.0, 10.0)
     assert not origin.tls.verify
     assert origin.proxy is not None
@@ -150,6 +152,7 @@ def test_what_a_provider_is_made_of():
         ("ollama", {}, "ollama", ""),
         ("ollama", {"base_url": "http://box:1/v1"}, "ollama", ""),
         ("ollama", {"dialect": "openai_chat"}, "openai_chat", "/v1"),
+        ("ollama", {"dialect": ["openai_chat", "ollama"]}, "openai_chat", "/v1"),
         ("ollama", {"dialect": "openai_chat", "base_url": "http://box:1/v1"}, "openai_chat", "/v1"),
         ("anthropic", {"api_key": "k"}, "anthropic", ""),
         ("anthropic", {"api_key": "k", "base_url": "https://h/anthropic/v1/"}, "anthropic", "/anthropic"),
@@ -160,7 +163,7 @@ def test_what_a_provider_is_made_of():
 def test_how_it_speaks_and_where(name: str, written: dict, dialect: str, path: str):
     """Every request to it would be answered 404."""
     provider = good(name, written)
-    assert (provider.dialect, provider.base_path) == (dialect, path)
+    assert (provider.dialect, provider.speaks[provider.dialect]) == (dialect, path)
 
 
 def test_which_headers_of_clients_go_on():
@@ -211,15 +214,15 @@ def test_echo_needs_and_takes_nothing():
         ("opnai", {}, {}, "providers.opnai: 'opnai' is no kind of provider in this version; did you mean 'openai'?"),
         (
             "x",
-            {"kind": "bedrock"},
+            {"kind": "qqqqq"},
             {},
-            "providers.x.kind: 'bedrock' is no kind of provider in this version; known kinds: anthropic, blackbox",
+            "providers.x.kind: 'qqqqq' is no kind of provider in this version; known kinds: anthropic, azure, bedrock",
         ),
         (
             "ollama",
             {"dialect": "anthropic"},
             {},
-            "providers.ollama.dialect: the kind ollama speaks no such dialect in this version: ollama or openai_chat",
+            "providers.ollama.dialect: the kind ollama speaks no 'anthropic' in this version, but ollama or openai_chat",
         ),
         ("echo", {"dialect": "openai_chat"}, {}, "providers.echo.dialect: the echo provider answers by itself"),
         (
@@ -324,3 +327,27 @@ def test_deadlines_written_over_others():
     """One written timeout would reset the others."""
     written = Timeouts.model_validate({"idle": "1s"})
     assert deadlines(written, Deadlines(connect=9.0)) == Deadlines(connect=9.0, idle=1.0)
+
+
+@pytest.mark.parametrize(
+    ("written", "spoken"),
+    [
+        ({"api_key": "k"}, ["openai_chat", "openai_responses", "openai_completions"]),
+        ({"api_key": "k", "base_url": "http://h/v1"}, ["openai_chat", "openai_completions"]),
+        ({"api_key": "k", "base_url": "http://h/v1", "dialect": "openai_responses"}, ["openai_responses"]),
+        (
+            {"api_key": "k", "base_url": "http://h/v1", "dialect": ["openai_responses", "openai_chat", "openai_chat"]},
+            ["openai_responses", "openai_chat"],
+        ),
+    ],
+)
+def test_a_server_of_ones_own_is_not_taken_for_all_that_the_kind_speaks(written: dict, spoken: list[str]):
+    """llama.cpp would be asked for stored responses; or a server that has them would never be."""
+    assert list(good("openai", written).speaks) == spoken
+
+
+def test_families_are_those_of_the_kind():
+    """A provider would be asked for what it has not, or refuse what it has."""
+    assert good("groq", {"api_key": "k"}).families == {"speech", "transcriptions", "translations", "files", "batches"}
+    assert good("lab", {"kind": "openai", "base_url": "http://127.0.0.1:1/v1", "api_key": "none"}).families == FAMILIES
+    assert good("anthropic", {"api_key": "k"}).families == frozenset()

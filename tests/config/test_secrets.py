@@ -11,6 +11,7 @@ def test_where_secrets_stand():
         "providers": {
             "a": {"api_key": "k1", "proxy": "http://u:p@h", "headers": {"X-A": "h"}, "kind": "openai"},
             "b": {"api_key": "none"},
+            "c": {"aws": {"access_key_id": "id", "secret_access_key": "a1", "session_token": "a2"}},
         },
         "keys": [{"name": "n", "secret": "s1"}, {"hash": "x", "secret": None}],
     }
@@ -18,6 +19,8 @@ def test_where_secrets_stand():
         ("providers", "a", "api_key"): "k1",
         ("providers", "a", "proxy"): "http://u:p@h",
         ("providers", "a", "headers", "X-A"): "h",
+        ("providers", "c", "aws", "secret_access_key"): "a1",
+        ("providers", "c", "aws", "session_token"): "a2",
         ("keys", 0, "secret"): "s1",
     }
     assert list(secret_values("api_key")) == []

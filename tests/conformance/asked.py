@@ -1,4 +1,4 @@
-"""What a request asks, read from any of the four APIs with the standard library and no code of ours.
+"""What a request asks, read from any API with the standard library and no code of ours.
 
 The yardstick of `test_requests`. What only one API knows (server tools, safety settings, cache names) is left out: no other
 API could ask for it. Answers are read in `said`; `clients` asks the same through the SDKs.
@@ -10,6 +10,7 @@ import base64
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
 from typing import Any, Literal, NamedTuple
 
 from conformance.said import Json, decoded, openai_seals, openai_text, openai_thinking
@@ -69,7 +70,7 @@ class Asked(NamedTuple):
 
 def asked(endpoint: str, body: Json) -> Asked:
     """What this request asks."""
-    return _READERS["gemini" if endpoint.startswith("gemini") else endpoint](body)
+    return _READERS[endpoint.partition(".")[0] if endpoint.startswith(("gemini", "bedrock")) else endpoint](body)
 
 
 def _texts(content: Any, kind: str = "text") -> tuple[str, ...]:
@@ -335,10 +336,188 @@ def _ollama_turn(message: Json) -> Turn:
     return Turn("assistant" if message["role"] == "assistant" else "user", tuple(items))
 
 
+# Responses ---------------------------------------------------------------------------------------------------------------
+
+
+def _responses(body: Json) -> Asked:
+    told = body.get("input") or ()
+    items = [{"type": "message", "role": "user", "content": told}] if isinstance(told, str) else told
+    choice, output = body.get("tool_choice") or "", (body.get("text") or {}).get("format") or {}
+    effort = (body.get("reasoning") or {}).get("effort") or ""
+    first = (body["instructions"],) if body.get("instructions") else ()
+    leads = [one for one in items if one.get("role") in _LEADS]
+    return Asked(
+        system=(*first, *(text for one in leads for text in _texts(_typed(one["content"])))),
+        turns=tuple(
+            Turn(role, tuple(item for turn in same for item in turn.items))
+            for role, same in groupby(
+                (_responses_turn(one) for one in items if one.get("role") not in _LEADS), key=lambda turn: turn.role
+            )
+        ),
+        tools=tuple(
+            Tool(one["name"], one.get("description") or "", one.get("parameters") or {})
+            for one in body.get("tools") or ()
+            if one["type"] == "function"
+        ),
+        choice=choice.get("name", "") if isinstance(choice, dict) else choice,
+        max_tokens=body.get("max_output_tokens"),
+        temperature=body.get("temperature"),
+        top_p=body.get("top_p"),
+        thinks=effort != "none" if effort else None,
+        effort="" if effort == "none" else effort,
+        schema=output.get("schema"),
+        json=output.get("type") == "json_object",
+    )
+
+
+def _typed(content: Any) -> Any:
+    """Texts under their plain name."""
+    if isinstance(content, str):
+        return content
+    return [{**part, "type": "text"} if part["type"] in {"input_text", "output_text"} else part for part in content]
+
+
+def _responses_turn(item: Json) -> Turn:
+    match item.get("type", "message"):
+        case "message":
+            role: Literal["user", "assistant"] = "assistant" if item["role"] == "assistant" else "user"
+            content = _typed(item["content"])
+            parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+            return Turn(role, tuple(found for part in parts for found in _responses_part(part)))
+        case "function_call":
+            call = Item("call", item["name"], item["call_id"], arguments=decoded(item["arguments"]))
+            return Turn("assistant", (call,))
+        case "function_call_output":
+            output = _typed(item["output"])
+            parts = () if isinstance(output, str) else [one for one in output if one["type"] != "text"]
+            result = Item("result", "".join(_texts(output)), item["call_id"])
+            return Turn("user", (result, *(found for part in parts for found in _responses_part(part))))
+        case "reasoning":
+            text = "".join(part["text"] for name in ("summary", "content") for part in item.get(name) or ())
+            return Turn("assistant", (Item("thinking", text, seal=item.get("encrypted_content") or ""),))
+        case _:
+            return Turn("assistant", ())
+
+
+def _responses_part(part: Json) -> Iterator[Item]:
+    match part["type"]:
+        case "text" if part["text"]:
+            yield Item("text", part["text"])
+        case "input_image":
+            yield _data(part["image_url"])
+        case "input_file":
+            yield _data(part.get("file_data") or part.get("file_url") or "", "document")
+
+
+# Converse ----------------------------------------------------------------------------------------------------------------
+
+
+def _converse(body: Json) -> Asked:
+    config, tools = body.get("inferenceConfig") or {}, body.get("toolConfig") or {}
+    own = body.get("additionalModelRequestFields") or {}
+    output = body.get("outputConfig") or {}
+    thinking = own.get("thinking") or own.get("reasoning_config") or {}
+    choice = next(iter((tools.get("toolChoice") or {}).items()), ("", {}))
+    text = (output.get("textFormat") or {}).get("structure") or {}
+    specs = [tool["toolSpec"] for tool in tools.get("tools") or () if "toolSpec" in tool]
+    return Asked(
+        system=tuple(block["text"] for block in body.get("system") or () if "text" in block),
+        turns=tuple(
+            Turn(one["role"], tuple(item for block in one["content"] for item in _converse_block(block)))
+            for one in body["messages"]
+        ),
+        tools=tuple(Tool(one["name"], one.get("description") or "", one["inputSchema"]["json"]) for one in specs),
+        choice=choice[1].get("name") or {"any": "required"}.get(choice[0], choice[0]),
+        max_tokens=config.get("maxTokens"),
+        temperature=config.get("temperature"),
+        top_p=config.get("topP"),
+        top_k=own.get("top_k"),
+        stop=tuple(config.get("stopSequences") or ()),
+        thinks=thinking["type"] != "disabled" if thinking else None,
+        effort=output.get("effort") or "",
+        schema=json.loads(text["jsonSchema"]["schema"]) if text else None,
+    )
+
+
+def _converse_block(block: Json) -> Iterator[Item]:
+    (kind, told), *_ = ((name, inner) for name, inner in block.items() if name != "type")
+    match kind:
+        case "text":
+            yield Item("text", told)
+        case "citationsContent":
+            yield Item("text", "".join(one["text"] for one in told["content"]))
+        case "toolUse" if told.get("type") != "server_tool_use":
+            yield Item("call", told["name"], told["toolUseId"], arguments=told["input"])
+        case "toolResult" if told.get("type") is None:
+            texts = [one.get("text") or _spelled(one["json"]) for one in told["content"] if "text" in one or "json" in one]
+            found = [text for one in told["content"] if "searchResult" in one for text in _found(one["searchResult"])]
+            yield Item("result", "".join([*texts, *found]), told["toolUseId"], failed=told.get("status") == "error")
+            yield from (item for one in told["content"] if one.keys() & _MEDIA for item in _converse_block(one))
+        case "image":
+            yield Item("image", media_type=f"image/{told['format']}", data=told["source"]["bytes"])
+        case "document":
+            source, plain = told["source"], told["format"] in {"txt", "md"} or "bytes" not in told["source"]
+            text = source.get("text") or "".join(one["text"] for one in source.get("content") or ())
+            data = source.get("bytes") or base64.b64encode(text.encode()).decode()
+            yield Item("document", media_type="text/plain" if plain else f"application/{told['format']}", data=data)
+        case "reasoningContent":
+            text = told.get("reasoningText") or {}
+            yield Item("thinking", text.get("text", ""), seal=text.get("signature") or told.get("redactedContent") or "")
+
+
+_MEDIA = {"image", "document"}
+
+
+def _found(result: Json) -> tuple[str, ...]:
+    return tuple(one["text"] for one in result["content"])
+
+
+# Cohere ------------------------------------------------------------------------------------------------------------------
+
+
+def _cohere(body: Json) -> Asked:
+    messages, form, thinking = body["messages"], body.get("response_format") or {}, body.get("thinking") or {}
+    tools = [tool["function"] for tool in body.get("tools") or ()]
+    return Asked(
+        system=tuple(text for one in messages if one["role"] in _LEADS for text in _texts(one["content"])),
+        turns=tuple(_cohere_turn(one) for one in messages if one["role"] not in _LEADS),
+        tools=tuple(Tool(one["name"], one.get("description") or "", one.get("parameters") or {}) for one in tools),
+        choice=(body.get("tool_choice") or "").lower(),
+        max_tokens=body.get("max_tokens"),
+        temperature=body.get("temperature"),
+        top_p=body.get("p"),
+        top_k=body.get("k"),
+        seed=body.get("seed"),
+        stop=tuple(body.get("stop_sequences") or ()),
+        thinks=thinking["type"] != "disabled" if thinking else None,
+        schema=form.get("json_schema"),
+        json=form.get("type") == "json_object" and "json_schema" not in form,
+    )
+
+
+def _cohere_turn(message: Json) -> Turn:
+    content = message.get("content") or ()
+    parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    if message["role"] == "tool":
+        data = [part["document"]["data"] for part in parts if part["type"] == "document"]
+        text = "".join([*_texts(parts), *(one.get("text") or _spelled(one) for one in data)])
+        return Turn("user", (Item("result", text, message["tool_call_id"]),))
+    items = [Item("thinking", part["thinking"]) for part in parts if part["type"] == "thinking"]
+    items += [Item("thinking", message["tool_plan"])] if message.get("tool_plan") else []
+    items += [item for part in parts for item in _openai_part(part)]
+    for call in message.get("tool_calls") or ():
+        told = call["function"]
+        items.append(Item("call", told["name"], call["id"], arguments=decoded(told.get("arguments", ""))))
+    return Turn("assistant" if message["role"] == "assistant" else "user", tuple(items))
+
+
 _READERS: dict[str, Callable[[Json], Asked]] = {
     "openai.chat": _openai,
     "anthropic.messages": _anthropic,
     "gemini": _gemini,
     "ollama.chat": _ollama,
     "ollama.generate": _ollama,
+    "openai.responses": _responses,
+    "bedrock": _converse,
+    "cohere.chat": _cohere,
 }

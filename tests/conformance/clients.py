@@ -127,6 +127,37 @@ class OpenAI(Client):
         return getattr(error, "status_code", 200), str(message)
 
 
+class Responses(OpenAI):
+    """`openai`, by its newer API."""
+
+    name = "responses"
+    endpoint = "openai.responses"
+    arguments = staticmethod(saying.responses)
+
+    @override
+    def _whole(self, model: str, arguments: Json) -> Iterable[Json]:
+        yield self.sdk.responses.create(model=model, **arguments).to_dict(warnings=False)
+
+    @override
+    def _stream(self, model: str, arguments: Json, helper: bool) -> Iterable[Json]:
+        if not helper:
+            for event in self.sdk.responses.create(model=model, stream=True, **arguments):
+                yield event.to_dict(warnings=False)
+            return
+        told = []
+        with self.sdk.responses.stream(model=model, **arguments) as events:
+            for event in events:
+                told.append(event.to_dict(warnings=False))
+                yield told[-1]
+            if told[-1]["type"] != "response.completed":
+                return  # it has no other word for the whole
+            whole = events.get_final_response().to_dict(warnings=False)
+        numbers = [one["sequence_number"] for one in told if "sequence_number" in one]
+        assert numbers == list(range(len(numbers))), "events are numbered without a gap"
+        mine, theirs = reading(self.endpoint, told), reading(self.endpoint, [whole])
+        assert mine._replace(seals=()) == theirs._replace(seals=()), "the last event tells another answer"
+
+
 class Anthropic(Client):
     """`anthropic`."""
 
@@ -248,6 +279,7 @@ class Ollama(Client):
 
 CLIENTS: dict[str, Callable[[str, str], Client]] = {
     "openai": OpenAI,
+    "responses": Responses,
     "anthropic": Anthropic,
     "gemini": Gemini,
     "ollama": Ollama,

@@ -9,7 +9,7 @@ import base64
 from typing import Any
 
 from conformance.asked import Asked, Item
-from conformance.said import Json
+from conformance.said import Json, decoded
 from conformance.saying import merged, numbered
 
 _KEPT = ("type", "properties", "required", "items", "enum", "description", "anyOf")
@@ -32,6 +32,15 @@ def plain(asked: Asked) -> Json:
         "schema": schema(asked.schema) if asked.schema else None,
         "json": asked.json,
     }
+
+
+def effective(asked: Asked) -> Asked:
+    """With no more tools than may be called: where an API has no word for a choice, what cannot be called is left out."""
+    if asked.choice == "none" or not asked.tools:
+        return asked._replace(tools=(), choice="none")
+    if asked.choice in {"", "auto", "required"}:
+        return asked
+    return asked._replace(tools=tuple(tool for tool in asked.tools if tool.name == asked.choice), choice="required")
 
 
 def turns(asked: Asked) -> list[tuple[Any, ...]]:
@@ -60,8 +69,14 @@ def turns(asked: Asked) -> list[tuple[Any, ...]]:
 
 def _result(item: Item) -> str:
     """Where an API cannot say that a tool failed, its words begin so."""
-    text = _bare(item.text).removeprefix("Error:")
+    text = _bare(_plainly(item.text)).removeprefix("Error:")
     return f"Error:{text}" if item.failed or _bare(item.text).startswith("Error:") else text
+
+
+def _plainly(text: str) -> str:
+    """Without the object that Google's API puts around a result."""
+    told = decoded(text) if text.startswith('{"output":') else None
+    return str(told["output"]) if isinstance(told, dict) and list(told) == ["output"] else text
 
 
 def arrived(want: Asked, got: Asked) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from conformance.said import Json
+from dialects.bedrock.samples import event
 
 THOUGHT = "The user wants the weather.\nI ask for both."
 TEXT = "Let me look."
@@ -37,8 +38,8 @@ class Play(NamedTuple):
         whole, events = _FORMS[self.api]
         if not stream:
             return {"content-type": "application/json"}, json.dumps(whole(self)).encode()
-        kind = "application/x-ndjson" if self.api == "ollama" else "text/event-stream"
-        return {"content-type": kind}, b"".join(events(self))
+        kinds = {"ollama": "application/x-ndjson", "bedrock": "application/vnd.amazon.eventstream"}
+        return {"content-type": kinds.get(self.api, "text/event-stream")}, b"".join(events(self))
 
 
 # OpenAI ------------------------------------------------------------------------------------------------------------------
@@ -200,6 +201,118 @@ def _ollama_stream(play: Play) -> Iterator[bytes]:
     yield json.dumps(_ollama_whole(play, {"role": "assistant", "content": ""})).encode() + b"\n"
 
 
+# Responses ---------------------------------------------------------------------------------------------------------------
+
+
+def _items(summary: bool, tools: bool = True) -> list[Json]:
+    """As OpenAI tells a thought, in summary, or as open models do."""
+    shown = {"summary": [{"type": "summary_text", "text": THOUGHT}]}
+    open_thought = {"summary": [], "content": [{"type": "reasoning_text", "text": THOUGHT}]}
+    thought = {"id": "rs_1", "type": "reasoning", **(shown if summary else open_thought), "encrypted_content": SEAL}
+    part = {"type": "output_text", "text": TEXT, "annotations": []}
+    message = {"id": "msg_1", "type": "message", "status": "completed", "role": "assistant", "content": [part]}
+    calls = [
+        {
+            "id": f"fc_{number}", "type": "function_call", "status": "completed", "call_id": f"call_r{number}", "name": name,
+            "arguments": json.dumps(arguments),
+        }
+        for number, (name, arguments) in enumerate(CALLS)
+    ]  # fmt: skip
+    return [thought, message, *(calls if tools else [])]
+
+
+def _responses_whole(play: Play, done: bool = True) -> Json:
+    usage = {
+        "input_tokens": 10, "input_tokens_details": {"cached_tokens": 0}, "output_tokens": 20,
+        "output_tokens_details": {"reasoning_tokens": 5}, "total_tokens": 30,
+    }  # fmt: skip
+    told = {"status": "completed", "output": play.message, "usage": usage} if done else {"status": "in_progress", "output": []}
+    return {
+        "id": "resp_1", "object": "response", "created_at": 1, "model": play.model, "error": None, "incomplete_details": None,
+        "instructions": None, "metadata": {}, "parallel_tool_calls": True, "temperature": 1.0, "tool_choice": "auto",
+        "tools": [], "top_p": 1.0, "store": False, **told,
+    }  # fmt: skip
+
+
+def _responses_stream(play: Play) -> Iterator[bytes]:
+    events = [
+        {"type": f"response.{kind}", "response": _responses_whole(play, done=False)} for kind in ("created", "in_progress")
+    ]
+    for at, item in enumerate(play.message):
+        empty = {name: [] if name in {"summary", "content"} else value for name, value in item.items()}
+        empty |= {"arguments": ""} if "arguments" in item else {}
+        place = {"item_id": item["id"], "output_index": at}
+        events.append({"type": "response.output_item.added", "output_index": at, "item": empty})
+        for part in item.get("summary") or ():
+            events += _grown(place, "reasoning_summary_part", "reasoning_summary_text", "summary_index", part)
+        for part in item.get("content") or ():
+            events += _grown(place, "content_part", part["type"], "content_index", part)
+        for piece in _halves(item.get("arguments") or ""):
+            events.append({"type": "response.function_call_arguments.delta", **place, "delta": piece})
+        if "arguments" in item:
+            told = {name: item[name] for name in ("name", "arguments")}
+            events.append({"type": "response.function_call_arguments.done", **place, **told})
+        events.append({"type": "response.output_item.done", "output_index": at, "item": item})
+    events.append({"type": "response.completed", "response": _responses_whole(play)})
+    for number, told in enumerate(events):
+        yield _named({**told, "sequence_number": number})
+
+
+def _grown(place: Json, outer: str, inner: str, index: str, part: Json) -> Iterator[Json]:
+    place = {**place, index: 0}
+    yield {"type": f"response.{outer}.added", **place, "part": {**part, "text": ""}}
+    for piece in _halves(part["text"]):
+        yield {"type": f"response.{inner}.delta", **place, "delta": piece}
+    yield {"type": f"response.{inner}.done", **place, "text": part["text"]}
+    yield {"type": f"response.{outer}.done", **place, "part": part}
+
+
+# Bedrock -----------------------------------------------------------------------------------------------------------------
+
+
+def _converse_blocks(*before: Json, tools: bool = True) -> list[Json]:
+    calls = [
+        {"toolUse": {"toolUseId": f"tooluse_{number}", "name": name, "input": arguments}}
+        for number, (name, arguments) in enumerate(CALLS)
+    ]
+    return [*({"reasoningContent": one} for one in before), {"text": TEXT}, *(calls if tools else [])]
+
+
+def _converse_whole(play: Play) -> Json:
+    message = {"role": "assistant", "content": play.message}
+    usage = {"inputTokens": 10, "outputTokens": 20, "totalTokens": 30}
+    return {"output": {"message": message}, "stopReason": "tool_use" if play.tools else "end_turn", "usage": usage}
+
+
+def _converse_stream(play: Play) -> Iterator[bytes]:
+    yield event("messageStart", role="assistant")
+    for at, block in enumerate(play.message):
+        if call := block.get("toolUse"):
+            yield event("contentBlockStart", contentBlockIndex=at, start={"toolUse": {**call, "input": None}})
+        for delta in _converse_deltas(block):
+            yield event("contentBlockDelta", contentBlockIndex=at, delta=delta)
+        yield event("contentBlockStop", contentBlockIndex=at)
+    yield event("messageStop", stopReason="tool_use" if play.tools else "end_turn")
+    yield event("metadata", usage=_converse_whole(play)["usage"])
+
+
+def _converse_deltas(block: Json) -> list[Json]:
+    (kind, told), *_ = block.items()
+    if kind == "text":
+        return [{"text": piece} for piece in _halves(told)]
+    if kind == "toolUse":
+        return [{"toolUse": {"input": piece}} for piece in _halves(json.dumps(told["input"]))]
+    if "redactedContent" in told:
+        return [block]
+    text = told["reasoningText"]
+    pieces = [{"text": piece} for piece in _halves(text["text"])]
+    return [{"reasoningContent": piece} for piece in [*pieces, {"signature": text["signature"]}]]
+
+
+_SIGNED = {"reasoningText": {"text": THOUGHT, "signature": SEAL}}
+_BEDROCK = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
+
+
 # frames and plays --------------------------------------------------------------------------------------------------------
 
 
@@ -221,6 +334,8 @@ _FORMS: dict[str, tuple[Any, Any]] = {
     "anthropic": (_anthropic_whole, _anthropic_stream),
     "gemini": (_gemini_whole, _gemini_stream),
     "ollama": (_ollama_whole, _ollama_stream),
+    "responses": (_responses_whole, _responses_stream),
+    "bedrock": (_converse_whole, _converse_stream),
 }
 _PAIR = ("call_00_aB3", "call_01_cD4")
 _NINE = ("aB3dE5gH7", "bC4eF6hJ8")
@@ -248,5 +363,20 @@ PLAYS = {
         Play("gemini-talk", "gemini", "gemini", _GEMINI, _parts(ids=False, tools=False), tools=False, seals=(SEAL,)),
         Play("ollama", "ollama", "ollama", "qwen3", _ollama_message(ids=True)),
         Play("ollama-old", "ollama", "ollama", "qwen3", _ollama_message(ids=False)),
+        Play("responses", "responses", "openai", "gpt-5.5", _items(summary=True), seals=(SEAL,)),
+        Play("responses-open", "responses", "xai", "grok-4.3", _items(summary=False), seals=(SEAL,)),
+        Play("responses-talk", "responses", "openai", "gpt-5.5", _items(summary=True, tools=False), tools=False, seals=(SEAL,)),
+        Play("bedrock", "bedrock", "bedrock", _BEDROCK, _converse_blocks(_SIGNED), seals=(SEAL,)),
+        Play(
+            "bedrock-redacted",
+            "bedrock",
+            "bedrock",
+            _BEDROCK,
+            _converse_blocks({"redactedContent": REDACTED}, _SIGNED),
+            seals=(REDACTED, SEAL),
+        ),
+        Play(
+            "bedrock-talk", "bedrock", "bedrock", _BEDROCK, _converse_blocks(_SIGNED, tools=False), tools=False, seals=(SEAL,)
+        ),
     )
 }

@@ -1,7 +1,7 @@
 """What a provider's answer says, read with the standard library and no code of ours.
 
-The yardstick of `test_answers`: text, thinking, tool calls, finish, usage and opaque state of an answer of any of the four
-APIs, whole or streamed. The words in which clients see the same are read in `clients`; requests are read in `asked`.
+The yardstick of `test_answers`: text, thinking, tool calls, finish, usage and opaque state of an answer of any API,
+whole or streamed. The words in which clients see the same are read in `clients`; requests are read in `asked`.
 """
 
 from __future__ import annotations
@@ -9,79 +9,23 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
-Json = dict[str, Any]
-
-
-class Call(NamedTuple):
-    """A tool call; `arguments` decoded where they are JSON, else as the text they are."""
-
-    name: str
-    arguments: Any
-    id: str = ""
-
-
-class Spent(NamedTuple):
-    """Tokens, counted inclusively: `input` holds what was cached, `output` holds what was thought."""
-
-    input: int = 0
-    cache_read: int = 0
-    cache_write: int = 0
-    output: int = 0
-    reasoning: int = 0
-
-
-class Said(NamedTuple):
-    """One answer. `error` is the provider's message where it is an error, or where it broke off with one."""
-
-    text: str = ""
-    thinking: str = ""
-    calls: tuple[Call, ...] = ()
-    finish: str = ""
-    """stop, length, tool_calls, content_filter, pause, error, or empty where none was told."""
-    spent: Spent | None = None
-    seals: tuple[str, ...] = ()
-    error: str = ""
-    status: int = 200
-    refusal: str = ""
-
-    @property
-    def begun(self) -> bool:
-        """Something was told before any error."""
-        return bool(self.text or self.thinking or self.calls or self.finish)
-
-
-FINISH = {
-    **dict.fromkeys(("stop", "end_turn", "stop_sequence", "STOP", "eos", "unload", "load"), "stop"),
-    **dict.fromkeys(("length", "max_tokens", "MAX_TOKENS", "model_length", "model_context_window_exceeded"), "length"),
-    **dict.fromkeys(("tool_calls", "function_call", "tool_use"), "tool_calls"),
-    **dict.fromkeys(
-        ("content_filter", "refusal", "SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "LANGUAGE",
-         "MODEL_ARMOR", "IMAGE_SAFETY"), "content_filter"),
-    **dict.fromkeys(
-        ("error", "MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS", "MALFORMED_RESPONSE", "OTHER"),
-        "error"),
-    "pause_turn": "pause",
-}  # fmt: skip
-
-
-def finish_of(word: str | None, called: bool) -> str:
-    """The class of a finish reason: by the word, and by whether a tool was called, which some providers do not tell."""
-    found = FINISH.get(word or "", word or "")
-    return "tool_calls" if called and found == "stop" else found
+from conformance import said_more
+from conformance.words import Call, Json, Said, Spent, decoded, finish_of
 
 
 def said(endpoint: str, status: int, body: bytes) -> Said:
     """What this answer says."""
     if status != 200:
         return Said(error=message_of(body), status=status)
-    return reading(endpoint, list(objects(body)))
+    told = said_more.frames(body) if endpoint == "bedrock.converse_stream" else objects(body)
+    return reading(endpoint, list(told))
 
 
 def reading(endpoint: str, told: list[Json]) -> Said:
     """What these objects say: the only one of a whole answer, or all of a stream."""
-    family = "gemini" if endpoint.startswith("gemini") else endpoint
+    family = endpoint.partition(".")[0] if endpoint.startswith(("gemini", "bedrock")) else endpoint
     found = _READERS[family](one for one in told if not _failed(one))
     failed = next(filter(_failed, told), None)
     return found._replace(error=_message(failed)) if failed is not None else found
@@ -118,7 +62,7 @@ def _event(event: str) -> Iterator[Json]:
 
 
 def _failed(told: Json) -> bool:
-    return bool(told.get("error")) or told.get("type") == "error"
+    return bool(told.get("error")) or told.get("type") in {"error", "response.failed"}
 
 
 def message_of(body: bytes) -> str:
@@ -137,7 +81,8 @@ def _message(told: Any) -> str:
         return _message(told[0]) if told else ""
     if not isinstance(told, dict):
         return ""
-    found = (_message(told.get(name)) for name in ("error", "message", "detail", "msg", "data") if told.get(name))
+    words = ("error", "message", "detail", "msg", "data", "response")
+    found = (_message(told.get(name)) for name in words if told.get(name))
     return next(filter(None, found), "")
 
 
@@ -219,14 +164,6 @@ class OpenAIParts:
         return Said(
             self._text, self._thinking, calls, finish, self.spent, tuple(self._seals), refusal=self._refusal
         )  # fmt: skip
-
-
-def decoded(arguments: str) -> Any:
-    """Arguments as JSON; none are an empty object; broken ones stay the text they are."""
-    try:
-        return json.loads(arguments or "{}")
-    except ValueError:
-        return arguments
 
 
 def _openai(told: Iterable[Json]) -> Said:
@@ -392,4 +329,7 @@ _READERS = {
     "gemini": _gemini,
     "ollama.chat": _ollama,
     "ollama.generate": _ollama,
+    "openai.responses": said_more.responses,
+    "bedrock": said_more.converse,
+    "cohere.chat": said_more.cohere,
 }

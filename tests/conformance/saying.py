@@ -113,6 +113,53 @@ def _openai_part(item: Item) -> Json:
             return {"type": "text", "text": item.text}
 
 
+# Responses ---------------------------------------------------------------------------------------------------------------
+
+
+def responses(asked: Asked) -> Json:
+    """For `responses.create`, as programs ask that keep the conversation themselves."""
+    items: list[Json] = [{"role": "developer", "content": text} for text in asked.system[1:]]
+    for turn in asked.turns:
+        items += (_responses_item(turn.role, item) for item in turn.items if item.kind != "thinking")
+    choice: Any = asked.choice
+    if choice not in {"", "auto", "none", "required"}:
+        choice = {"type": "function", "name": choice}
+    tools = [
+        {"type": "function", "name": tool.name, "description": tool.description, "parameters": tool.schema, "strict": False}
+        for tool in asked.tools
+    ]
+    output = {"type": "json_schema", "name": "answer", "schema": asked.schema} if asked.schema else None
+    form = output or ({"type": "json_object"} if asked.json else None)
+    effort = asked.effort or {None: "", True: "medium", False: "none"}[asked.thinks]
+    return _given(
+        input=items,
+        instructions="".join(asked.system[:1]),
+        tools=tools,
+        tool_choice=choice,
+        max_output_tokens=asked.max_tokens,
+        temperature=asked.temperature,
+        top_p=asked.top_p,
+        text={"format": form} if form else None,
+        reasoning={"effort": effort, **({} if effort == "none" else {"summary": "auto"})} if effort else None,
+    ) | {"store": False, "include": ["reasoning.encrypted_content"]}
+
+
+def _responses_item(role: str, item: Item) -> Json:
+    match item.kind:
+        case "call":
+            return {"type": "function_call", "call_id": item.id, "name": item.text, "arguments": json.dumps(item.arguments)}
+        case "result":
+            return {"type": "function_call_output", "call_id": item.id, "output": item.text}
+        case "image":
+            part: Json = {"type": "input_image", "image_url": _link(item), "detail": "auto"}
+        case "document":
+            held = {"file_data": _link(item), "filename": "document.pdf"} if item.media_type else {"file_url": item.data}
+            part = {"type": "input_file", **held}
+        case _:
+            part = {"type": "output_text" if role == "assistant" else "input_text", "text": item.text}
+    return {"type": "message", "role": role, "content": [part]}
+
+
 # Anthropic ---------------------------------------------------------------------------------------------------------------
 
 
@@ -266,9 +313,15 @@ def can(client: str, asked: Asked) -> Asked | None:
     if client != "gemini":
         tools = tuple(tool._replace(schema=_small(tool.schema)) for tool in asked.tools)
         asked = asked._replace(tools=tools, schema=_small(asked.schema))
+    if client in {"openai", "responses", "ollama"}:
+        asked = asked._replace(turns=tuple(turn._replace(items=tuple(map(_told_failed, turn.items))) for turn in asked.turns))
+    if client == "cohere" and any(item.kind == "document" and item.media_type != "text/plain" for item in media):
+        return None
     match client:
         case "openai":
             return asked._replace(top_k=None)
+        case "responses":
+            return asked._replace(top_k=None, seed=None, stop=())
         case "anthropic":
             return asked._replace(seed=None, json=False, max_tokens=asked.max_tokens or MAX_TOKENS)
         case "ollama":
@@ -277,6 +330,11 @@ def can(client: str, asked: Asked) -> Asked | None:
             return asked._replace(choice="", tools=tools, turns=tuple(turns))
         case _:
             return asked
+
+
+def _told_failed(item: Item) -> Item:
+    """As users write it where there is no field for it."""
+    return item._replace(text=f"Error: {item.text}") if item.failed else item
 
 
 def _small(schema: Any) -> Any:

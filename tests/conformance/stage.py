@@ -1,4 +1,4 @@
-"""One gateway between the four SDKs and a provider that plays a part: a recorded answer, or one that a test wrote.
+"""One gateway between the SDKs and a provider that plays a part: a recorded answer, or one that a test wrote.
 
 Each part is a provider of its own in the gateway's configuration, with its own path at the mock, so that what is asked of
 it has the model name that was recorded and nothing else tells the parts apart. What is asserted is in the tests.
@@ -23,30 +23,46 @@ from harness.upstream import Upstream
 
 ENDPOINTS = (
     "openai.chat", "anthropic.messages", "gemini.generate_content", "gemini.stream_generate_content", "ollama.chat",
-    "ollama.generate",
+    "ollama.generate", "openai.responses", "bedrock.converse", "bedrock.converse_stream", "cohere.chat",
 )  # fmt: skip
 CLIENT_ENDPOINTS = {
     "openai": "openai.chat",
+    "responses": "openai.responses",
     "anthropic": "anthropic.messages",
     "gemini": "gemini.generate_content",
     "ollama": "ollama.chat",
 }
-DIALECTS = {"openai": "openai_chat", "anthropic": "anthropic", "gemini": "gemini", "ollama": "ollama"}
+PLAY_ENDPOINTS = {**CLIENT_ENDPOINTS, "bedrock": "bedrock.converse"}
+CLIENT_DIALECTS = {
+    "openai": "openai_chat",
+    "responses": "openai_responses",
+    "anthropic": "anthropic",
+    "gemini": "gemini",
+    "ollama": "ollama",
+}
+DIALECTS = {**CLIENT_DIALECTS, "bedrock": "bedrock", "cohere": "cohere"}
+"""Of providers too."""
+OWN_KINDS = {"responses": "openai"}
+"""The provider that speaks an API, where it is not called like it."""
 KINDS = frozenset(
     {
         "openai", "anthropic", "gemini", "ollama", "deepseek", "xai", "openrouter", "mistral", "groq", "together", "perplexity",
         "cerebras",
     }
 )  # fmt: skip
-_NAMELESS = {"openai": "gpt-4.1", "anthropic": "claude-sonnet-4-5", "gemini": "gemini-2.5-flash", "ollama": "qwen3"}
+_NAMELESS = {
+    "openai": "gpt-4.1", "anthropic": "claude-sonnet-4-5", "gemini": "gemini-2.5-flash", "ollama": "qwen3",
+    "responses": "gpt-5", "bedrock": "us.anthropic.claude-haiku-4-5-20251001-v1:0", "cohere": "command-a-03-2025",
+}  # fmt: skip
+_STREAMED = {"ollama": "application/x-ndjson", "bedrock": "application/vnd.amazon.eventstream"}
 _EVERY_BYTE = 3000
 _FRAMING = {"content-length", "transfer-encoding", "content-encoding", "connection", "keep-alive", "trailer"}
 HELLO = Asked(turns=(Turn("user", (Item("text", "Hello"),)),), max_tokens=2048)
 
 
 def spoken(endpoint: str) -> str:
-    """The client API that is the same as this endpoint's: openai, anthropic, gemini or ollama."""
-    return endpoint.partition(".")[0]
+    """The API of this endpoint, by the name that its clients have here, where it has any."""
+    return "responses" if endpoint == "openai.responses" else endpoint.partition(".")[0]
 
 
 class Part(NamedTuple):
@@ -80,7 +96,7 @@ class Scene(NamedTuple):
 
 
 class Stage:
-    """The mock, the gateway and the four SDKs. Parts are played one at a time."""
+    """The mock, the gateway and the SDKs. Parts are played one at a time."""
 
     def __init__(self, gateway_of: Callable[[Json], Gateway], parts: Iterable[Part]) -> None:
         self.parts = {part.name: part for part in parts}
@@ -129,8 +145,8 @@ class Stage:
         """The recorded answer as this client saw it; each pair is played once."""
         pair = (recording.id, client)
         if pair not in self._scenes:
-            filtered = client == "openai" and wanted(recording).finish == "content_filter"  # its helper raises there
-            helped = client == "anthropic" or not (spoken(recording.endpoint) == client or filtered)
+            cut_off = client == "openai" and wanted(recording).finish in {"content_filter", "length"}  # its helper raises there
+            helped = client == "anthropic" or not (spoken(recording.endpoint) == client or cut_off)
 
             def use(sdk: Client, model: str) -> Heard:
                 if recording.endpoint == "ollama.generate" and client == "ollama":
@@ -152,8 +168,9 @@ class Stage:
 
 
 def all_recordings() -> list[Recording]:
-    """Those of the four dialects."""
-    return [recording for endpoint in ENDPOINTS for recording in recordings(endpoint)]
+    """Those of every API that chats, but for one that answers a response with a chat completion."""
+    found = [recording for endpoint in ENDPOINTS for recording in recordings(endpoint)]
+    return [one for one in found if one.endpoint != "openai.responses" or b'"choices"' not in one.body]
 
 
 def part_of(recording: Recording) -> Part:
@@ -161,14 +178,13 @@ def part_of(recording: Recording) -> Part:
     kind = recording.provider.removeprefix("compat-")
     default = spoken(recording.endpoint)
     headers = {name: value for name, value in recording.headers.items() if name not in _FRAMING}
-    if "content-type" not in headers:
+    if "/" not in headers.get("content-type", ""):  # not recorded
         many = recording.status == 200 and streams(recording)
-        headers["content-type"] = (
-            ("application/x-ndjson" if default == "ollama" else "text/event-stream") if many else "application/json"
-        )
+        headers["content-type"] = _STREAMED.get(default, "text/event-stream") if many else "application/json"
+    own = OWN_KINDS.get(default, default)
     return Part(
         name=f"r{recording.id.rpartition('-')[2]}",
-        kind=kind if kind in (KINDS - {"gemini", "anthropic"} if default == "openai" else {default}) else default,
+        kind=kind if kind in (KINDS - {"gemini", "anthropic"} if own == "openai" else {own}) else own,
         endpoint=recording.endpoint,
         model=recording.request.get("model") or recording.model or _NAMELESS[default],
         answer=lambda _: (recording.status, headers, recording.body),

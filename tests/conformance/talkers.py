@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from conformance.asked import Asked, Item, Tool, Turn
-from conformance.clients import Anthropic, Client, Gemini, Ollama, OpenAI
+from conformance.clients import Anthropic, Client, Gemini, Ollama, OpenAI, Responses
 from conformance.plays import CALLS, RESULTS
 from conformance.said import Json
 
@@ -29,6 +29,7 @@ def opening(question: str) -> Asked:
     return Asked(system=(SYSTEM,), turns=turns, tools=_TOOLS, max_tokens=4096, thinks=True)
 
 
+_HISTORIES: dict[type[Client], str] = {Gemini: "contents", Responses: "input"}
 _NUMBERS = itertools.count(1)
 
 
@@ -41,7 +42,7 @@ class Talker:
         self.bare = bare
         self.question = f"{FIRST} ({next(_NUMBERS)})"  # no two conversations are alike
         self.arguments: Json = type(client).arguments(opening(self.question))
-        self.history: list[Any] = self.arguments["contents" if isinstance(client, Gemini) else "messages"]
+        self.history: list[Any] = self.arguments[_HISTORIES.get(type(client), "messages")]
         self.calls: list[tuple[str, str]] = []
         """Id and name of the calls in the last answer."""
 
@@ -84,6 +85,31 @@ def _openai_results(talk: Talker) -> None:
 
 def _plain_user(talk: Talker, text: str) -> None:
     talk.history.append({"role": "user", "content": text})
+
+
+def _responses(talk: Talker, stream: bool) -> None:
+    """The bare one hands back what was said and called, not what was thought."""
+    assert isinstance(talk.client, Responses)
+    if stream:
+        with talk.client.sdk.responses.stream(model=talk.model, **talk.arguments) as events:
+            answer = events.get_final_response()
+    else:
+        answer = talk.client.sdk.responses.create(model=talk.model, **talk.arguments)
+    items = [item.to_dict(warnings=False) for item in answer.output]
+    for item in items:
+        item.pop("parsed_arguments", None)  # the helper's own
+        for part in item.get("content") or ():
+            part.pop("parsed", None)
+    talk.calls = [(item["call_id"], item["name"]) for item in items if item["type"] == "function_call"]
+    if talk.bare:
+        items = [{**item, "id": None} for item in items if item["type"] != "reasoning"]
+        items = [{name: value for name, value in item.items() if value is not None} for item in items]
+    talk.history.extend(items)
+
+
+def _responses_results(talk: Talker) -> None:
+    for (ident, _), text in zip(talk.calls, RESULTS, strict=True):
+        talk.history.append({"type": "function_call_output", "call_id": ident, "output": text})
 
 
 def _anthropic(talk: Talker, stream: bool) -> None:
@@ -156,17 +182,20 @@ def _ollama_results(talk: Talker) -> None:
 
 
 _SAY: dict[type[Client], Callable[[Talker, bool], None]] = {
-    OpenAI: _openai, Anthropic: _anthropic, Gemini: _gemini, Ollama: _ollama,
+    OpenAI: _openai, Responses: _responses, Anthropic: _anthropic, Gemini: _gemini, Ollama: _ollama,
 }  # fmt: skip
 _RESULTS: dict[type[Client], Callable[[Talker], None]] = {
-    OpenAI: _openai_results, Anthropic: _anthropic_results, Gemini: _gemini_results, Ollama: _ollama_results,
+    OpenAI: _openai_results, Responses: _responses_results, Anthropic: _anthropic_results, Gemini: _gemini_results,
+    Ollama: _ollama_results,
 }  # fmt: skip
 _USER: dict[type[Client], Callable[[Talker, str], None]] = {
-    OpenAI: _plain_user, Anthropic: _plain_user, Gemini: _gemini_user, Ollama: _plain_user,
+    OpenAI: _plain_user, Responses: _plain_user, Anthropic: _plain_user, Gemini: _gemini_user, Ollama: _plain_user,
 }  # fmt: skip
 TALKERS = {
     "openai": ("openai", False),
     "openai-bare": ("openai", True),
+    "responses": ("responses", False),
+    "responses-bare": ("responses", True),
     "anthropic": ("anthropic", False),
     "gemini": ("gemini", False),
     "gemini-ids": ("gemini", True),

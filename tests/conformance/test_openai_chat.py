@@ -13,10 +13,10 @@ import pytest
 
 from conformance.recordings import Recording, parameters, recordings
 from trunkline.canon.errors import Kind
-from trunkline.dialects.openai_chat.errors import read_error
-from trunkline.dialects.openai_chat.reply import read_reply
 from trunkline.dialects.openai_chat.request import read_request, write_request
 from trunkline.dialects.openai_chat.tap import ChatTap
+from trunkline.dialects.openai_shape.errors import read_error
+from trunkline.dialects.openai_shape.reply import read_reply
 
 ALL = recordings("openai.chat")
 STREAMS = [recording for recording in ALL if recording.streamed]

@@ -1,4 +1,4 @@
-"""Every recorded answer through the dialects themselves, under every slicing, into the words of all four client APIs.
+"""Every recorded answer through the dialects themselves, under every slicing, into the words of every client API.
 
 What the real process does with the same recordings is in `test_answers`; here every cut is tried, which sockets cannot.
 """
@@ -11,14 +11,16 @@ from itertools import product
 import pytest
 
 from conformance.recordings import Recording, combined, parameters
-from conformance.said import Said, Spent, finish_of, said
-from conformance.stage import CLIENT_ENDPOINTS, DIALECTS, all_recordings, is_array, spoken, streams, wanted
-from conformance.test_answers import check_content, finishes, shown
+from conformance.said import said
+from conformance.stage import CLIENT_DIALECTS, CLIENT_ENDPOINTS, DIALECTS, all_recordings, is_array, spoken, streams, wanted
+from conformance.test_answers import check_content, finishes, shown, spoken_text
+from conformance.words import Said, Spent, finish_of
 from trunkline.canon.chat import Reply, Text, Thinking, ToolCall
 from trunkline.canon.errors import GatewayError, Kind
 from trunkline.canon.stream import Delta, End, Event, Fail, Fold, unfold
-from trunkline.dialects.dialect import Ask, Dialect, Frame
+from trunkline.dialects.dialect import Ask, Frame, ProviderDialect
 from trunkline.dialects.table import DIALECTS as TABLE
+from trunkline.dialects.table import SPOKEN
 
 GOOD = [one for one in all_recordings() if one.status == 200]
 STREAMS = [one for one in GOOD if streams(one)]
@@ -28,9 +30,9 @@ _EVERY_CUT = 2500
 """Bodies up to this size are cut at every byte; longer ones at random places."""
 
 
-def dialect_of(recording: Recording) -> Dialect:
+def dialect_of(recording: Recording) -> ProviderDialect:
     """The provider's."""
-    return TABLE[DIALECTS[spoken(recording.endpoint)]]
+    return SPOKEN[DIALECTS[spoken(recording.endpoint)]]
 
 
 def is_translated(recording: Recording, client: str) -> bool:
@@ -49,13 +51,13 @@ def slicings(body: bytes) -> list[list[bytes]]:
     return found
 
 
-def events_of(dialect: Dialect, pieces: list[bytes]) -> list[Event]:
+def events_of(dialect: ProviderDialect, pieces: list[bytes]) -> list[Event]:
     """What a reader makes of these pieces."""
     reader = dialect.reader(SEED)
     return [event for piece in pieces for event in reader.feed(piece)] + reader.close()
 
 
-def folded(dialect: Dialect, events: list[Event]) -> Reply:
+def folded(dialect: ProviderDialect, events: list[Event]) -> Reply:
     """The answer that a stream tells."""
     fold = Fold(dialect.name)
     fold.add(events)
@@ -103,10 +105,10 @@ def test_any_slicing_gives_the_same_events(recording: Recording) -> None:
         check_canon(recording, folded(dialect, events))
 
 
-@pytest.mark.parametrize("recording", parameters(STREAMS))
+@pytest.mark.parametrize("recording", parameters([one for one in STREAMS if DIALECTS[spoken(one.endpoint)] in TABLE]))
 def test_any_slicing_leaves_a_same_dialect_stream_as_it_is(recording: Recording) -> None:
     """To the byte for the client, to the token for the ledger."""
-    dialect, want = dialect_of(recording), wanted(recording)
+    dialect, want = TABLE[DIALECTS[spoken(recording.endpoint)]], wanted(recording)
     ask = Ask({}, "m", stream=True, include_usage=True, form="array" if is_array(recording) else "sse")
     for pieces in [[recording.body], *slicings(recording.body)]:
         tap = dialect.tap(ask, hide_usage=False)
@@ -125,14 +127,16 @@ def test_a_whole_answer_is_read_right(recording: Recording) -> None:
     dialect, want = dialect_of(recording), wanted(recording)
     reply = dialect.read_answer(recording.body, SEED)
     check_canon(recording, reply)
-    shallow = dialect.read_reply(recording.body)
+    if dialect.name not in TABLE:
+        return
+    shallow = TABLE[dialect.name].read_reply(recording.body)
     assert shallow.usage == reply.usage
     assert finish_of(shallow.finish, bool(want.calls)) == want.finish
 
 
 @combined(
     "recording, client, way",
-    ((one, who, way) for one in GOOD for who in DIALECTS for way in ("whole", "stream") if is_translated(one, who)),
+    ((one, who, way) for one in GOOD for who in CLIENT_DIALECTS for way in ("whole", "stream") if is_translated(one, who)),
 )
 def test_it_is_written_whole_or_streamed_for_every_client(recording: Recording, client: str, way: str) -> None:
     """Both ways, whichever way the provider answered; to its own clients its bytes pass."""
@@ -152,11 +156,11 @@ def test_it_is_written_whole_or_streamed_for_every_client(recording: Recording, 
     check_content(want, got, client, same=False)
     assert got.finish in finishes(client, want)
     if want.spent is not None:
-        assert got.spent is not None
-        assert shown(client, got.spent) == shown(client, want.spent)
+        assert got.spent is not None or not any(want.spent)
+        assert shown(client, got.spent or Spent()) == shown(client, want.spent)
 
 
-@combined("recording, client", product(STREAMS, DIALECTS))
+@combined("recording, client", product(STREAMS, CLIENT_DIALECTS))
 def test_a_stream_cut_short_is_no_clean_end(recording: Recording, client: str) -> None:
     """A client that takes half an answer for a whole one stores it."""
     dialect, writes = dialect_of(recording), TABLE[DIALECTS[client]]
@@ -169,6 +173,6 @@ def test_a_stream_cut_short_is_no_clean_end(recording: Recording, client: str) -
     out += writer.fail(GatewayError(Kind.UPSTREAM_BROKEN, "The provider hung up."))
     got, want = said(CLIENT_ENDPOINTS[client], 200, out), wanted(recording)
     assert "hung up" in got.error
-    assert want.text.startswith(got.text)
+    assert want.text.startswith(spoken_text(got))
     assert want.thinking.startswith(got.thinking)
     assert not got.spent or not want.spent or got.spent.output <= want.spent.output

@@ -8,6 +8,7 @@ must find nothing of it.
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Iterator
 from itertools import product
 from typing import Any
@@ -18,7 +19,7 @@ from conformance.asked import asked
 from conformance.meaning import turns
 from conformance.plays import CALLS, PLAYS, RESULTS, SEAL, TEXT, THOUGHT, Play
 from conformance.said import Json
-from conformance.stage import CLIENT_ENDPOINTS, Part, Stage
+from conformance.stage import PLAY_ENDPOINTS, Part, Stage
 from conformance.talkers import FIRST, NEXT, TALKERS, Talker
 from harness.gateway import Gateway
 from harness.script import Seen
@@ -29,7 +30,10 @@ WAYS = ("whole", "stream")
 STREAM = pytest.mark.parametrize("stream", [False, True], ids=WAYS)
 EVERY_TALKER = pytest.mark.parametrize("talker", TALKERS)
 EVERY_PLAY = pytest.mark.parametrize("play", PLAYS.values(), ids=PLAYS)
-FOREIGN = {"gemini": "gemini", "anthropic": "anthropic", "ollama": "ollama", "openai": "deepseek"}
+FOREIGN = {
+    "gemini": "gemini", "anthropic": "anthropic", "ollama": "ollama", "openai": "deepseek", "responses": "responses",
+    "bedrock": "bedrock",
+}  # fmt: skip
 
 
 def is_taken(talker: str, play: str, way: str) -> bool:
@@ -42,6 +46,12 @@ def is_foreign(play: str, other: str) -> bool:
     return PLAYS[play].api != PLAYS[other].api and (play, other) != ("openrouter", "anthropic")
 
 
+def ways(talker: str, play: str, family: str) -> list[str]:
+    """One of both, another for each combination."""
+    turn = zlib.crc32(f"{talker} {play} {family}".encode()) % len(WAYS)
+    return [WAYS[turn] if is_taken(talker, play, WAYS[turn]) else WAYS[0]]
+
+
 TALKS = [
     pytest.param(talker, PLAYS[play], way == "stream", id=f"{talker}-{play}-{way}")
     for talker, play, way in product(TALKERS, PLAYS, WAYS)
@@ -49,8 +59,9 @@ TALKS = [
 ]
 SWITCHES = [
     pytest.param(talker, PLAYS[play], PLAYS[other], way == "stream", id=f"{talker}-{play}-{family}-{way}")
-    for talker, play, (family, other), way in product(TALKERS, PLAYS, FOREIGN.items(), WAYS)
-    if is_taken(talker, play, way) and is_foreign(play, other)
+    for talker, play, (family, other) in product(TALKERS, PLAYS, FOREIGN.items())
+    if is_foreign(play, other)
+    for way in ways(talker, play, family)
 ]
 
 
@@ -58,10 +69,14 @@ def part_of(play: Play) -> Part:
     """The play as a provider; it streams where it is asked to."""
 
     def answer(seen: Seen) -> tuple[int, dict[str, str], bytes]:
-        streamed = b":streamGenerateContent" in seen.head or bool(json.loads(seen.body).get("stream"))
+        streamed = (
+            b":streamGenerateContent" in seen.head
+            or b"/converse-stream" in seen.head
+            or bool(json.loads(seen.body).get("stream"))
+        )
         return 200, *play.answer(streamed)
 
-    return Part(f"p-{play.name}", play.kind, CLIENT_ENDPOINTS[play.api], play.model, answer)
+    return Part(f"p-{play.name}", play.kind, PLAY_ENDPOINTS[play.api], play.model, answer)
 
 
 @pytest.fixture(scope="module")
@@ -199,7 +214,48 @@ def _text(content: Any) -> str:
     return content if isinstance(content, str) else "".join(part["text"] for part in content)
 
 
-CHECKS = {"openai": check_openai, "anthropic": check_anthropic, "gemini": check_gemini, "ollama": check_ollama}
+def check_responses(play: Play, body: Json) -> None:
+    """The items as they were, in order, and a result for each call; nothing is kept there."""
+    assert body["store"] is False
+    items = [item for item in body["input"] if item["type"] != "message" or item["role"] == "assistant"]
+    assert [item.get("encrypted_content") for item in items if item["type"] == "reasoning"] == [SEAL]
+    want = [_item(item) for item in play.message]
+    assert [_item(item) for item in items[: len(want)]] == want
+    if play.tools:
+        ids = [item["call_id"] for item in play.message if item["type"] == "function_call"]
+        assert [(item["type"], item["call_id"], item["output"]) for item in items[len(want) :]] == [
+            ("function_call_output", ident, text) for ident, text in zip(ids, RESULTS, strict=True)
+        ]
+
+
+def _item(item: Json) -> Any:
+    match item["type"]:
+        case "reasoning":
+            return "thought", "".join(part["text"] for name in ("summary", "content") for part in item.get(name) or ())
+        case "function_call":
+            return item["call_id"], item["name"], json.loads(item["arguments"])
+        case _:
+            return "".join(part["text"] for part in item["content"])
+
+
+def check_bedrock(play: Play, body: Json) -> None:
+    """The blocks as they were, in order, and one message of results."""
+    user, got, *rest = body["messages"]
+    assert (user["role"], got["role"]) == ("user", "assistant")
+    assert got["content"] == play.message
+    assert [one["role"] for one in rest] == ["user"]
+    if play.tools:
+        results = [block["toolResult"] for block in rest[0]["content"]]
+        assert [one["toolUseId"] for one in results] == [
+            block["toolUse"]["toolUseId"] for block in play.message if "toolUse" in block
+        ]
+        assert [one["content"] for one in results] == [[{"text": text}] for text in RESULTS]
+
+
+CHECKS = {
+    "openai": check_openai, "anthropic": check_anthropic, "gemini": check_gemini, "ollama": check_ollama,
+    "responses": check_responses, "bedrock": check_bedrock,
+}  # fmt: skip
 
 
 def conversation(play: Play, question: str) -> list[tuple[Any, ...]]:
@@ -222,10 +278,10 @@ def test_state_ids_and_order_come_back_to_their_provider(talker: str, play: Play
     if TALKERS[talker][0] != play.api:
         CHECKS[play.api](play, got)
         return
-    assert turns(asked(CLIENT_ENDPOINTS[play.api], got)) == conversation(
+    assert turns(asked(PLAY_ENDPOINTS[play.api], got)) == conversation(
         play, talk.question
     )  # bytes pass: what a user leaves out is left out
-    if talker in {"openai", "anthropic"}:
+    if talker in {"openai", "responses", "anthropic"}:
         assert all(seal in json.dumps(got) for seal in play.seals)
 
 
@@ -237,10 +293,10 @@ def test_the_prompt_grows_only_at_its_end(talker: str, play: Play, stage: Stage)
     opening, got = second(stage, talk, play, stream=False)
     talk.user(NEXT) if play.tools else talk.user(FIRST)
     third = ask(stage, talk, stream=play.name != "mistral")
-    name = "contents" if play.api == "gemini" else "messages"
+    name = {"gemini": "contents", "responses": "input"}.get(play.api, "messages")
     assert got[name][: len(opening[name])] == opening[name]
     assert third[name][: len(got[name])] == got[name]
-    for field in ("system", "systemInstruction", "tools"):
+    for field in ("system", "systemInstruction", "instructions", "tools", "toolConfig"):
         assert opening.get(field) == got.get(field) == third.get(field)
 
 
@@ -257,12 +313,14 @@ def test_no_state_reaches_another_family(talker: str, play: Play, other: Play, s
     for seal in (SEAL, *play.seals, "dGwx"):
         assert seal not in raw, "foreign state"
     assert '"redacted_thinking"' not in raw
+    assert '"reasoningContent"' not in raw
+    assert '"type": "reasoning"' not in raw
     if other.api == "anthropic":
         assert '"thinking"' not in json.dumps(got["messages"]), "thinking that nobody signed"
     if other.api == "gemini":
         seals = [part.get("thoughtSignature", SENTINEL) for one in got["contents"] for part in one["parts"]]
         assert set(seals) == {SENTINEL}
-    assert turns(asked(CLIENT_ENDPOINTS[other.api], got)) == conversation(play, talk.question)
+    assert turns(asked(PLAY_ENDPOINTS[other.api], got)) == conversation(play, talk.question)
 
 
 @STREAM

@@ -13,7 +13,7 @@ from trunkline.canon.errors import GatewayError, Kind
 from trunkline.canon.facts import NO_FACTS, Facts
 from trunkline.canon.loss import Loss
 from trunkline.dialects.dialect import NOT_NAMED, Ask, Dialect, Frame, Named
-from trunkline.dialects.table import DIALECTS
+from trunkline.dialects.table import DIALECTS, SPOKEN
 from trunkline.dialects.translate import Translation
 
 #: JSON texts, one of each type and those that decoders trip over.
@@ -76,7 +76,7 @@ def ask_all(dialect: Dialect, body: bytes, named: Named = NOT_NAMED) -> None:
         return
     except Exception as error:
         raise AssertionError(body) from error
-    for provider in DIALECTS.values():
+    for provider in SPOKEN.values():
         for facts in (NO_FACTS, RARE):
             try:
                 provider.write_chat(chat, "m", facts, Loss(strict=False), ask_usage=True)

@@ -36,11 +36,28 @@ def test_a_strict_model_refuses_fields_but_no_hints() -> None:
     assert "(anthropic)" in raised.value.message
 
 
+def test_what_happens_anyway_is_no_loss() -> None:
+    """Every program that keeps its conversation itself says that nothing shall be stored: nobody stores it."""
+    loss = Loss(strict=True)
+    chat = Chat("openai_responses", "m", (), vendor={"store": False}, hints=frozenset({"store"}))
+    assert own_fields(chat, "anthropic", loss) is NOTHING
+    assert own_fields(chat, "openai_responses", loss) == {"store": False}
+    assert not loss.names
+
+
 def test_a_part_says_where_its_fields_stood() -> None:
     """They never decide what is asked, so that no model is strict about them."""
     loss = Loss(strict=True)
     assert own_part(VENDOR, CHAT, "gemini", loss, "messages[3].content[1]") is NOTHING
     assert list(loss.names) == [f"messages[3].content[1].{name}" for name in VENDOR]
+
+
+def test_how_another_dialect_files_a_part_is_no_loss() -> None:
+    """Codex sends ids and states with every item of a long history: nobody wants to be told of each."""
+    loss = Loss(strict=True)
+    filed = {"id": "fc_1", "status": "completed", "type": "custom_tool_call", "namespace": "n", "additional_tools": True}
+    assert own_part(filed, CHAT, "gemini", loss, "messages[3].content[1]") is NOTHING
+    assert not loss.names
 
 
 def test_what_the_question_needs_is_refused() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trunkline.canon.errors import GatewayError, Kind
-from trunkline.dialects.shallow import bad, encode, fields, flag_of, model_of
+from trunkline.dialects.shallow import bad, encode, fields, flag_of, model_of, values_of
 
 REFUSED = [
     (b"", "not valid JSON"),
@@ -152,3 +152,12 @@ def test_any_bytes_are_an_object_or_a_bad_request(body: bytes) -> None:
     if found is not None:
         assert list(json.loads(body)) == list(found)
         assert all(isinstance(value, msgspec.Raw) for value in found.values())
+
+
+def test_values_are_decoded_one_by_one() -> None:
+    """The field that no one can hold is named, not the whole body."""
+    assert values_of(fields(b'{"a":1,"b":[null]}')) == {"a": 1, "b": [None]}
+    for odd in (b"1e999", b"[" * 100_000 + b"]" * 100_000):
+        with pytest.raises(GatewayError) as raised:
+            values_of({"a": msgspec.Raw(b"1"), "b": msgspec.Raw(odd)})
+        assert (raised.value.status, raised.value.param) == (400, "b")

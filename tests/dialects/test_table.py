@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from trunkline.dialects.dialect import Ask, Dialect, Frame, Reader, Tap, Writer
-from trunkline.dialects.table import DIALECTS
+from trunkline.dialects.dialect import Ask, Dialect, Frame, ProviderDialect, Reader, Tap, Writer
+from trunkline.dialects.table import DIALECTS, SPOKEN
 
 ASK = Ask({}, "m", stream=True, include_usage=True)
 
@@ -15,7 +15,7 @@ ASK = Ask({}, "m", stream=True, include_usage=True)
 def test_dialects_are_found_by_their_own_name() -> None:
     """Configuration and ledger name dialects; a row under another name would never be found again."""
     assert {name: dialect.name for name, dialect in DIALECTS.items()} == {name: name for name in DIALECTS}
-    assert list(DIALECTS) == ["openai_chat", "anthropic", "gemini", "ollama"]
+    assert list(DIALECTS) == ["openai_chat", "anthropic", "gemini", "ollama", "openai_responses", "openai_completions"]
 
 
 @pytest.mark.parametrize("dialect", DIALECTS.values(), ids=lambda dialect: dialect.name)
@@ -30,3 +30,14 @@ def test_every_dialect_has_every_part(dialect: Dialect) -> None:
     for whole, interface in parts:
         names = {*vars(interface), *getattr(interface, "__annotations__", {})}
         assert [name for name in names if not name.startswith("_") and not hasattr(whole, name)] == []
+
+
+def test_what_only_providers_speak_has_all_that_it_takes_to_reach_one() -> None:
+    """Such a dialect has no clients, so nothing else would notice that a part is missing."""
+    assert SPOKEN.keys() >= DIALECTS.keys() | {"bedrock"}
+    for name, dialect in SPOKEN.items():
+        assert name == dialect.name
+        parts: list[tuple[Any, type]] = [(dialect, ProviderDialect), (dialect.reader("seed"), Reader)]
+        for whole, interface in parts:
+            names = {*vars(interface), *getattr(interface, "__annotations__", {})}
+            assert [name for name in names if not name.startswith("_") and not hasattr(whole, name)] == []

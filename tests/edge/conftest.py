@@ -67,6 +67,7 @@ class App:
 
     handle: Handle = echo
     max_body: int = 1_000_000
+    streams: bool = False
     seen: list[Request] = field(default_factory=list)
     refused: list[GatewayError] = field(default_factory=list)
 

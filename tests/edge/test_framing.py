@@ -30,7 +30,7 @@ def decode(pieces: list[bytes], limit: int = LIMIT) -> tuple[bytes, bytes, bool]
             rest += piece
         else:
             rest += decoder.feed(piece)
-    return bytes(decoder.body), rest, decoder.done
+    return decoder.take(), rest, decoder.done
 
 
 WHOLE = [
@@ -131,8 +131,19 @@ def test_many_tiny_chunks_take_little_memory() -> None:
     """A list of two-byte pieces would take thirty times the bytes a client sent."""
     decoder = ChunkedDecoder(1 << 20)
     decoder.feed(b"2\r\nab\r\n" * 1000)
-    assert isinstance(decoder.body, bytearray)
-    assert decoder.body == b"ab" * 1000
+    assert isinstance(decoder._body, bytearray)
+    assert (decoder.held, decoder.take(), decoder.held) == (2000, b"ab" * 1000, 0)
+
+
+def test_what_was_taken_is_not_held() -> None:
+    """A body that is passed on while it arrives stays flat in memory; the limit counts all of it."""
+    decoder = ChunkedDecoder(10)
+    assert decoder.feed(b"4\r\nabc") == b""
+    assert (decoder.take(), decoder.take()) == (b"abc", b"")
+    assert decoder.feed(b"d\r\n5\r\nefghi\r\n") == b""
+    assert (decoder.take(), decoder.held) == (b"defghi", 0)
+    with pytest.raises(TooLarge):
+        decoder.feed(b"2\r\n")
 
 
 def inflate(pieces: list[bytes], coding: bytes = b"gzip", limit: int = LIMIT) -> tuple[bytes, bool]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from trunkline.canon.errors import GatewayError, Kind
 from trunkline.edge.reply import Reply
 
 
@@ -17,6 +20,11 @@ class Line:
         self.parts = 0
         self.finished: list[bool] = []
         self.cuts = 0
+        self.switched = 0
+
+    def switch(self) -> Any:
+        """Count."""
+        self.switched += 1
 
     def write(self, data: bytes) -> None:
         """Keep."""
@@ -202,3 +210,44 @@ def test_no_probe_where_none_is_safe() -> None:
     before = line.out
     reply.probe()
     assert line.out == before
+
+
+def test_a_connection_may_be_kept_after_all() -> None:
+    """A body that is passed on came to its end before its answer began: nothing unread is left."""
+    line, reply = make()
+    reply.close_after()
+    reply.keep_after()
+    reply.send(200, b"", b"")
+    assert (b"connection: close" in line.out, line.finished) == (False, [True])
+
+
+def test_what_the_head_said_holds() -> None:
+    """A client that was told of a close would not read what came after it."""
+    line, reply = make()
+    reply.close_after()
+    reply.start(200, b"")
+    reply.keep_after()
+    reply.end()
+    assert (b"connection: close" in line.out, line.finished) == (True, [False])
+
+
+def test_a_switch_to_another_protocol() -> None:
+    """A 101 without framing, after which nothing of HTTP is written; letters of a probe are its beginning."""
+    line, reply = make()
+    reply.probe()
+    reply.probe()
+    reply.switch(b"a: b\r\n")
+    assert line.out == b"HTTP/1.1 101 Switching Protocols\r\na: b\r\n\r\n"
+    assert (reply.status, reply.started, reply.ended, line.switched) == (101, True, True, 1)
+    reply.send(500, b"", b"late")
+    reply.abort()
+    assert (len(line.out), line.cuts, line.finished) == (reply.bytes_out + 2, 0, [])
+
+
+def test_no_switch_for_a_client_that_is_gone() -> None:
+    """Its connection is no longer there to be handed over."""
+    line, reply = make()
+    reply.gone = True
+    with pytest.raises(GatewayError) as gone:
+        reply.switch(b"")
+    assert (gone.value.kind, line.switched) == (Kind.CLIENT_GONE, 0)

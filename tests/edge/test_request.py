@@ -102,6 +102,31 @@ def test_an_upgrade_is_ignored(headers: tuple[bytes, ...]) -> None:
     assert request.length == (3 if b"content-length" in request.headers else 0)
 
 
+WEBSOCKET = (b"Connection: Upgrade", b"Upgrade: websocket", b"Sec-WebSocket-Version: 13")
+SAMPLE = b"dGhlIHNhbXBsZSBub25jZQ=="
+
+
+def test_a_websocket_is_asked_for() -> None:
+    """Its key is what a call answers with; the rest of the head is that of any GET."""
+    request = parse(get(*WEBSOCKET, b"Sec-WebSocket-Key: " + SAMPLE))
+    assert (request.websocket, request.length, request.keep_alive) == (SAMPLE, 0, True)
+
+
+@pytest.mark.parametrize(
+    ("line", "headers"),
+    [
+        (b"POST / HTTP/1.1", ()),
+        (b"GET / HTTP/1.0", ()),
+        (b"GET / HTTP/1.1", (b"Content-Length: 5",)),
+        (b"GET / HTTP/1.1", (b"Transfer-Encoding: chunked",)),
+        (b"GET / HTTP/1.1", (b"Sec-WebSocket-Key: " + SAMPLE,)),
+    ],
+)
+def test_a_websocket_that_is_not_asked_for_as_it_must(line: bytes, headers: tuple[bytes, ...]) -> None:
+    """With a body, its bytes could be read as frames; everything but a sound GET stays an ordinary request."""
+    assert parse(get(*WEBSOCKET, b"Sec-WebSocket-Key: " + SAMPLE, *headers, line=line)).websocket == b""
+
+
 def test_fields_that_stand_twice_are_joined() -> None:
     """A cookie or an accept header in two lines is one value; a key in two lines is no key."""
     assert parse(get(b"X-A: 1", b"x-a: 2", b"X-Empty:")).headers[b"x-a"] == b"1, 2"

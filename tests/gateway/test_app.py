@@ -293,3 +293,38 @@ def test_every_answer_has_its_line(upstream: Upstream, tmp_path: Path) -> None:
     ]
     assert [line["request_id"] for line in lines] == [reply.header("x-request-id") for reply in replies[:-1]]
     assert "canary" not in json.dumps(lines)
+
+
+@pytest.mark.parametrize(
+    ("path", "protocols", "status"),
+    [
+        ("/v1/realtime?model=nobody", f"realtime, openai-insecure-api-key.{KEY}", 404),
+        ("/v1/realtime?model=nobody", "realtime, openai-insecure-api-key.tl-no", 401),
+        ("/v1/realtime?model=nobody", "realtime", 401),
+        (MODELS, f"openai-insecure-api-key.{KEY}", 401),
+    ],
+)
+def test_a_browser_s_key_among_the_subprotocols(inside: Inside, path: str, protocols: str, status: int) -> None:
+    """A page cannot set a header on a WebSocket; nowhere else is a key looked for there."""
+    upgrade = [
+        ("connection", "Upgrade"), ("upgrade", "websocket"), ("sec-websocket-version", "13"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="), ("sec-websocket-protocol", protocols),
+    ]  # fmt: skip
+    assert ask(inside, "GET", path, upgrade).status == status
+
+
+def test_only_forms_may_be_long(inside: Inside) -> None:
+    """What is passed on while it arrives has a bound of its own; what is read whole keeps to its usual one."""
+    long = ("content-length", str(100 * 1024 * 1024))
+    form = ("content-type", "multipart/form-data; boundary=XX")
+    for path, content_type, status in (
+        ("/v1/files", ("content-type", "application/json"), 413),
+        (CHAT, form, 413),
+        ("/v1/audio/speech", form, 413),
+        ("/v1/audio/transcriptions", form, 400),
+    ):
+        with inside.connect() as wire:
+            wire.send(request("POST", path, [*bearer(), long, content_type]) + b"--XY\r\n")
+            reply = wire.read_reply()
+        assert reply is not None
+        assert reply.status == status

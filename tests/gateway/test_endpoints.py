@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trunkline.dialects.families import at
 from trunkline.gateway.endpoints import ADMIN, DATA, Endpoint, dialect_at, find
 
 
@@ -58,6 +59,37 @@ def test_the_list_of_models_is_in_the_callers_dialect(headers: dict[str, bytes],
 
 
 @pytest.mark.parametrize(
+    ("method", "path", "name", "job", "allowed"),
+    [
+        ("POST", "/v1/files", "files.create", "pass", ("POST", "GET")),
+        ("GET", "/v1/files", "files.list", "pass", ("GET", "POST")),
+        ("DELETE", "/v1/files/file-1", "files.delete", "pass", ("DELETE", "GET")),
+        ("PUT", "/v1/files/file-1", "files.retrieve", "pass", ("GET", "DELETE")),
+        ("HEAD", "/v1/files/file-1/content", "files.content", "pass", ("GET",)),
+        ("GET", "/v1/realtime", "realtime", "realtime", ("GET",)),
+    ],
+)
+def test_what_only_passes_has_a_door_for_each_method(
+    method: str, path: str, name: str, job: str, allowed: tuple[str, ...]
+) -> None:
+    """A file is made, read and deleted at two paths; a HEAD would fetch a gigabyte to throw it away."""
+    found = _find(path, method)
+    assert found is not None
+    assert found.passing is not None
+    assert (found.name, found.job, found.methods, found.passing.name) == (name, job, allowed, name)
+
+
+def test_responses_have_two_doors() -> None:
+    """The answer, and the count that the SDK's `input_tokens.count` asks for."""
+    answer, count = _find("/v1/responses", "POST"), _find("/v1/responses/input_tokens", "POST")
+    assert answer is not None
+    assert count is not None
+    assert (answer.job, answer.named.form, count.job, count.named.form) == ("chat", "", "count", "count")
+    assert answer.dialect is count.dialect is dialect_at("/v1/responses/resp_1")
+    assert answer.dialect.name == "openai_responses"
+
+
+@pytest.mark.parametrize(
     ("path", "query", "expected"),
     [
         ("/v1beta/models/m:generateContent", b"", ("gemini.generateContent", "chat", "", "m")),
@@ -68,6 +100,8 @@ def test_the_list_of_models_is_in_the_callers_dialect(headers: dict[str, bytes],
         ("/v1beta/models/m:streamGenerateContent", b"key=x&alt=sse", ("gemini.streamGenerateContent", "chat", "sse", "m")),
         ("/v1/models/m:generateContent", b"", ("gemini.generateContent", "chat", "", "m")),
         ("/v1alpha/models/m:countTokens", b"", ("gemini.countTokens", "count", "count", "m")),
+        ("/v1beta/models/m:embedContent", b"", ("gemini.embedContent", "embed", "", "m")),
+        ("/v1alpha/models/m:batchEmbedContents", b"", ("gemini.batchEmbedContents", "embed", "batch", "m")),
         ("/v1beta/models/lab/llama3:8b:generateContent", b"", ("gemini.generateContent", "chat", "", "lab/llama3:8b")),
         ("/v1beta/models/lab%2Ftiny:generateContent", b"", ("gemini.generateContent", "chat", "", "lab/tiny")),
     ],
@@ -89,7 +123,7 @@ def test_a_model_of_gemini_by_id() -> None:
     assert (found.job, found.named.model, found.dialect.name) == ("model", "m:generateContent", "gemini")
 
 
-@pytest.mark.parametrize("action", ["embedContent", "foo"])
+@pytest.mark.parametrize("action", ["predict", "foo"])
 def test_an_action_that_is_not_served_is_nothing(action: str) -> None:
     """A 405 that says GET would send its caller looking in the wrong place."""
     assert _find(f"/v1beta/models/m:{action}", "POST") is None
@@ -140,9 +174,9 @@ def test_anything_else_is_nothing(path: str) -> None:
 
 @given(st.text(alphabet="/v1modelschatcompletions.%2fA;\\\x00", max_size=30))
 def test_nothing_is_normalised(path: str) -> None:
-    """Only the paths of the table, and what stands below the model lists, are found."""
+    """Only the paths of the tables, and what stands below the model lists, are found."""
     below = any(path.startswith(prefix) and path != prefix for prefix in ("/v1/models/", "/v1beta/models/"))
-    assert (_find(path) is not None) == (path in DATA or (below and "\n" not in path))
+    assert (_find(path) is not None) == (path in DATA or at(path) != () or (below and "\n" not in path))
 
 
 def test_only_probes_are_public() -> None:

@@ -182,7 +182,7 @@ def test_the_bundled_list_agrees_with_the_package_on_every_model():
     """Our rules and sums against the package's own, for each kind and model by its own name."""
     data = pytest.importorskip("genai_prices.data", reason="genai-prices is not installed")
     types = pytest.importorskip("genai_prices.types", reason="genai-prices is not installed")
-    kinds = {"gemini": "google", "xai": "x-ai"}
+    kinds = {"bedrock": "aws", "gemini": "google", "xai": "x-ai"}
     sources = {provider.id: provider for provider in data.providers}
     at = datetime.fromtimestamp(NOON / 10**9, UTC)
     compared = 0
@@ -219,6 +219,13 @@ def test_the_bundled_list_agrees_with_the_package_on_every_model():
         ("gemini", "google/gemini-2.5-flash", True),
         ("openai", "openai/gpt-4.1", True),
         ("openrouter", "nobody/gpt-4.1", False),
+        ("azure", "gpt-4.1", True),
+        ("azure", "my-deployment", False),
+        ("vertex", "claude-sonnet-4-5@20250929", True),
+        ("vertex", "meta/llama-3.3-70b-instruct-maas", False),
+        ("bedrock", "us.amazon.nova-pro-v1:0", True),
+        ("bedrock", "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.amazon.nova-pro-v1:0", True),
+        ("bedrock", "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abcdefghijkl", False),
     ],
 )
 def test_an_owner_before_the_name(kind: str, model: str, known: bool) -> None:

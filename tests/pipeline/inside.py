@@ -149,6 +149,7 @@ class Inside(Gateway):
             memory=Memory(snapshot.server.memory.max_bytes, snapshot.server.memory.ttl, time.monotonic),
             fetch=self._fetch,
             counter=Counter(),
+            credentials={},
         )
         self.gateway = DataPlane(
             self.parts, failures or Failures(), Cors(snapshot.server.cors_origins), snapshot.server.max_body

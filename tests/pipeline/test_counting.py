@@ -76,3 +76,12 @@ def test_counting_costs_nothing(inside: Inside, upstream: Upstream) -> None:
         "none",
         0,
     )
+
+
+def test_another_dialects_error_is_told_in_the_clients(inside: Inside, upstream: Upstream) -> None:
+    """Anthropic's SDK could not read Gemini's words for a model that is not there."""
+    upstream.then([whole(429, b'{"error":{"code":429,"message":"slow down","status":"RESOURCE_EXHAUSTED"}}')])
+    reply = _count(inside, "gemini")
+    error = json.loads(reply.body)
+    assert (reply.status, error["type"], error["error"]["type"]) == (429, "error", "rate_limit_error")
+    assert "slow down" in error["error"]["message"]

@@ -52,6 +52,14 @@ def test_no_credential_is_said_back(inside: Inside, before: bytes, after: bytes,
     assert (scrub(exchange, body) == body) is (PROVIDER_KEY.encode() not in body)
 
 
+def test_a_token_that_went_out_is_hidden_too(inside: Inside) -> None:
+    """One that is renewed is in no configuration; a client that read it could use it for its hour."""
+    exchange, _ = by_hand(inside)
+    exchange.target = inside.parts.live.snapshot.routes["m"].targets[0]
+    exchange.secrets = (b"ya29.token",)
+    assert scrub(exchange, b"Bearer ya29.token and " + SECRET) == b"Bearer *** and ***"
+
+
 def test_before_a_target_there_is_no_secret(inside: Inside) -> None:
     """Refused at admission: nothing to hide, nothing to fail on."""
     exchange, _ = by_hand(inside)

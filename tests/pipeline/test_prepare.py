@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -65,6 +66,15 @@ def test_a_whole_answer_is_translated(inside: Inside, upstream: Upstream) -> Non
     record = inside.last()
     assert (record.usage.input, record.usage.cache_read, record.usage.output, record.usage.basis) == (10, 3, 5, "reported")
     assert (record.finish, record.opened.dialect, record.cost_nano is not None) == ("end_turn", "openai_chat", True)
+
+
+def test_a_whole_answer_without_usage_is_estimated_by_what_it_says(inside: Inside, upstream: Upstream) -> None:
+    """What stands around it (ids, an echo of the request) is nothing that the model wrote, and nobody pays for it."""
+    untold = {name: value for name, value in MESSAGE.items() if name != "usage"}
+    untold |= {"content": [{"type": "text", "text": "x" * 400}], "echo": "y" * 40_000}
+    upstream.then([whole(200, json.dumps(untold).encode())])
+    assert _ask(inside).status == 200
+    assert (inside.last().usage.basis, inside.last().usage.output) == ("estimated", 100)
 
 
 def test_a_stream_is_translated(inside: Inside, upstream: Upstream) -> None:
@@ -318,3 +328,72 @@ def test_opt_ins_are_no_silent_loss(inside: Inside, upstream: Upstream) -> None:
     reply = inside.ask("/v1/messages", asked, headers=[("anthropic-beta", "context-1m-2025-08-07")])
     assert "anthropic-beta" in str(reply.header("x-trunkline-dropped"))
     assert reply.header("request-id") == reply.header("x-request-id")
+
+
+_THOUGHT = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "c2VhbA=="}
+_RESPONSE_CALL = {
+    "type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "weather", "arguments": '{"city":"Ulm"}',
+    "status": "completed",
+}  # fmt: skip
+_RESPONSE = {
+    "id": "resp_1", "object": "response", "created_at": 1, "status": "completed", "model": "gpt-6-sol", "error": None,
+    "output": [_THOUGHT, _RESPONSE_CALL],
+    "usage": {"input_tokens": 9, "output_tokens": 5, "output_tokens_details": {"reasoning_tokens": 3}, "total_tokens": 14},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("model", ["gpt-6-sol", "gpt-5-pro"])
+def test_a_chat_with_a_model_that_is_only_had_elsewhere(tmp_path: Path, upstream: Upstream, model: str, stream: bool) -> None:
+    """OpenAI answers such a chat with an error: it is asked in Responses, answered as a chat, and goes on with its thoughts."""
+    provider = {
+        "kind": "openai",
+        "base_url": upstream.url,
+        "api_key": PROVIDER_KEY,
+        "dialect": ["openai_chat", "openai_responses"],
+    }
+    body = json.dumps(_RESPONSE).encode()
+    events = [
+        {"type": "response.created", "response": _RESPONSE | {"status": "in_progress", "output": []}},
+        {"type": "response.output_item.done", "output_index": 0, "item": _THOUGHT},
+        {"type": "response.output_item.done", "output_index": 1, "item": _RESPONSE_CALL},
+        {"type": "response.completed", "response": _RESPONSE},
+    ]
+    upstream.clear()
+    with Inside(tmp_path, upstream.url, config={"providers": {"both": provider}}) as inside:
+        upstream.then([head(200, STREAM_HEADERS), chunk(_events(*events)), END] if stream else [whole(200, body)])
+        reply = _ask(inside, f"both/{model}", tools=TOOLS, stream=stream, verbosity="low")
+        assert reply.status == 200
+        assert b'"name":"weather"' in reply.body
+        assert b'"tool_calls"' in reply.body
+        assert inside.last().usage.reasoning == 3
+        seen = upstream.requests[0]
+        assert (seen.target, seen.fields["store"], seen.fields["text"]) == ("/v1/responses", False, {"verbosity": "low"})
+        assert seen.fields["tools"][0]["name"] == "weather"
+        call = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": '{"city":"Ulm"}'}}
+        turns = [
+            {"role": "user", "content": "hello"},
+            {"role": "assistant", "content": None, "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": "call_1", "content": "rain"},
+        ]
+        upstream.then([whole(200, body)])
+        _ask(inside, f"both/{model}", tools=TOOLS, messages=turns)
+    items = upstream.requests[1].fields["input"]
+    assert [item["type"] for item in items] == ["message", "reasoning", "function_call", "function_call_output"]
+    assert items[1]["encrypted_content"] == "c2VhbA=="
+
+
+def test_an_error_that_follows_an_announcement_is_a_status(tmp_path: Path, upstream: Upstream) -> None:
+    """OpenAI announces an answer and then says that the quota is used up: nothing was shown, so it is an ordinary error."""
+    provider = {"kind": "openai", "base_url": upstream.url, "api_key": PROVIDER_KEY, "dialect": "openai_responses"}
+    begun = {"type": "response.created", "response": _RESPONSE | {"status": "in_progress", "output": []}}
+    error = {"type": "error", "code": "insufficient_quota", "message": "Pay first.", "param": None}
+    upstream.clear()
+    with Inside(tmp_path, upstream.url, config={"providers": {"it": provider}}) as inside:
+        for path, told in (
+            ("/v1/responses", {"input": "hello"}),
+            ("/v1/chat/completions", {"messages": [{"role": "user", "content": "hello"}]}),
+        ):
+            upstream.then([head(200, STREAM_HEADERS), chunk(_events(begun, error)), END])
+            reply = inside.ask(path, {"model": "it/gpt-5", "stream": True, **told})
+            assert (reply.status, reply.error["message"]) == (429, "Pay first.")

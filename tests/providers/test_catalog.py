@@ -22,6 +22,10 @@ KINDS = [
     "fireworks",
     "perplexity",
     "cerebras",
+    "azure",
+    "vertex",
+    "bedrock",
+    "cohere",
     "echo",
 ]
 
@@ -39,10 +43,13 @@ def test_rows_can_be_used(kind: str):
     assert row.source
     assert all(name == values.header_name(name) for name in row.forward)
     assert all(default == values.header_value(default) for default in row.forward.values())
-    assert bool(row.env) == (row.auth != "none")
-    assert not row.env or row.env[0] == f"{kind.upper()}_API_KEY"
+    if not row.cloud:
+        assert bool(row.env) == (row.auth != "none")
+        assert not row.env or row.env[0] == f"{kind.upper()}_API_KEY"
     assert row.dialects
-    if kind == "echo":
+    if row.cloud and not row.base_url:
+        assert row.settings, "where it is, a person must be able to say"
+    elif kind == "echo":
         assert (row.builtin, row.base_url) == (True, "")
     else:
         endpoint = values.endpoint(row.base_url)
@@ -57,6 +64,9 @@ def test_who_speaks_what_of_themselves():
         "anthropic": "anthropic",
         "gemini": "gemini",
         "ollama": "ollama",
+        "cohere": "cohere",
+        "vertex": "gemini",
+        "bedrock": "bedrock",
     }
 
 
@@ -71,6 +81,8 @@ def test_who_speaks_what_of_themselves():
         ("anthropic", "anthropic", "/anthropic", "/anthropic"),
         ("anthropic", "anthropic", "/anthropic/v1", "/anthropic"),
         ("gemini", "gemini", "", "/v1beta"),
+        ("cohere", "cohere", "", "/v2"),
+        ("cohere", "cohere", "/v2", "/v2"),
         ("gemini", "gemini", "/v1", "/v1"),
         ("gemini", "gemini", "/v1beta", "/v1beta"),
         ("gemini", "gemini", "/v1beta1", "/v1beta1"),

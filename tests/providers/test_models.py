@@ -31,6 +31,13 @@ BUDGET: dict[str, Any] = {
     "forced_tools": "not_thinking", "system_midway": False, "refuses": set(), "exclusive": (),
 }  # fmt: skip
 TOGETHER = (frozenset({"temperature", "top_p"}),)
+CACHED: dict[str, Any] = {
+    "caches": {"tools", "system", "messages", "1h"},
+    "result_status": True,
+    "media": {"image", "document"},
+}
+NOVA: dict[str, Any] = {"forced_tools": "always", "caches": {"system", "messages"}, "result_status": True, "schema": False}
+ARN = "arn:aws:bedrock:us-east-1:123456789012:inference-profile/"
 CLAUDE: dict[str, dict[str, Any]] = {
     "claude-3-opus-20240229": {"max_output": 4096, "thinks": "", "media": {"image"}, "refuses": set(), "schema": False},
     "claude-3-5-haiku-latest": {"max_output": 8192, "thinks": "", "forced_tools": "always", "media": {"image", "document"}},
@@ -97,7 +104,13 @@ OPENAI: dict[str, dict[str, Any]] = {
     "gpt-3.5-turbo": OLD | {"context": 16_385, "media": set(), "schema": False},
     "gpt-4": OLD | {"context": 8192},
     "gpt-4-turbo": OLD | {"context": 128_000, "max_output": 4096},
-    "gpt-4o": OLD | {"context": 128_000, "max_output": 16_384, "media": {"image", "document"}},
+    "gpt-4o": OLD
+    | {
+        "context": 128_000,
+        "max_output": 16_384,
+        "media": {"image", "document"},
+        "speaks": ("openai_chat", "openai_responses"),
+    },
     "gpt-4o-mini-2024-07-18": OLD,
     "ft:gpt-4o-mini-2024-07-18:org::id": OLD,
     "gpt-4o-audio-preview": OLD | {"media": {"audio"}},
@@ -110,12 +123,12 @@ OPENAI: dict[str, dict[str, Any]] = {
     "o1-mini": {"thinks": "", "tools": False},
     "gpt-5": THINKER | {"thinking_off": False, "efforts": ("minimal", "low", "medium", "high"), "effort_with_tools": True},
     "gpt-5-mini-2025-08-07": THINKER | {"thinking_off": False, "efforts": ("minimal", "low", "medium", "high")},
-    "gpt-5-pro": THINKER | {"efforts": ("high",)},
+    "gpt-5-pro": THINKER | {"efforts": ("high",), "speaks": ("openai_responses",)},
     "gpt-5-chat-latest": OLD,
     "gpt-5.1": THINKER | {"thinking_off": True, "efforts": ("low", "medium", "high"), "effort_with_tools": True},
-    "gpt-5.1-codex-max": THINKER | {"thinking_off": False, "efforts": WITHOUT_MAX},
+    "gpt-5.1-codex-max": THINKER | {"thinking_off": False, "efforts": WITHOUT_MAX, "speaks": ("openai_responses",)},
     "gpt-5.2": THINKER | {"thinking_off": True, "efforts": WITHOUT_MAX, "context": 400_000},
-    "gpt-5.2-pro": THINKER | {"thinking_off": False},
+    "gpt-5.2-pro": THINKER | {"thinking_off": False, "speaks": ("openai_responses",)},
     "gpt-5.3-chat-latest": THINKER | {"thinking_off": False, "efforts": ("medium",)},
     "gpt-5.4": THINKER | {"thinking_off": True, "effort_with_tools": False, "context": 1_050_000},
     "gpt-5.5": THINKER | {"thinking_off": True, "efforts": WITHOUT_MAX, "effort_with_tools": False, "cache_field": ""},
@@ -124,12 +137,14 @@ OPENAI: dict[str, dict[str, Any]] = {
     "gpt-6-astra": THINKER | {"thinking_off": False, "efforts": WITHOUT_MAX, "effort_with_tools": False},
     "gpt-6-luna": THINKER | {"thinking_off": True, "efforts": ALL, "effort_with_tools": False},
     "gpt-6.1-sol": THINKER | {"thinking_off": False, "efforts": WITHOUT_MAX, "effort_with_tools": False},
-    "gpt-6.2-astra": THINKER | {"thinking_off": False, "efforts": WITHOUT_MAX, "effort_with_tools": True},
+    "gpt-6.2-astra": THINKER | {"thinking_off": False, "efforts": WITHOUT_MAX, "effort_with_tools": False},
     "gpt-7": THINKER | {"thinking_off": False},
     "gpt-oss-120b": {"max_tokens_field": "max_tokens", "refuses": set(), "reasoning_field": "reasoning_content"},
+    "gpt-3.5-turbo-instruct": {"speaks": ("openai_completions",), "context": 4096, "tools": False},
+    "ft:davinci-002:org:name:id": {"speaks": ("openai_completions",), "max_output": 16_384},
     "tiny": {
         "thinks": "effort", "max_tokens_field": "max_tokens", "reasoning_field": "reasoning_content", "refuses": set(),
-        "system_midway": False, "takes": {"top_k", "min_p"}, "context": None,
+        "system_midway": False, "takes": {"top_k", "min_p"}, "context": None, "speaks": (),
     },
 }  # fmt: skip
 NO_XAI = {"stop", "frequency_penalty", "presence_penalty", "logit_bias"}
@@ -168,14 +183,86 @@ OTHERS: dict[tuple[str, str], dict[str, Any]] = {
     ("ollama", "hf.co/Qwen/Qwen3-8B-GGUF:Q4"): {"thinks": "switch"},
     ("ollama", "qwen3-coder:30b"): {"thinks": ""},
     ("ollama", "gpt-oss:20b"): {"thinks": "switch", "thinking_off": False, "efforts": ("low", "medium", "high")},
+    ("cohere", "command-a-03-2025"): {"thinks": "", "context": 256_000, "max_output": 8000, "media": set(), "tools": True},
+    ("cohere", "command-a-reasoning-08-2025"): {"thinks": "budget", "thinking_off": True, "max_output": 32_000, "media": set()},
+    ("cohere", "command-a-vision-07-2025"): {"thinks": "", "media": {"image"}, "tools": False, "context": 128_000},
+    ("cohere", "command-a-translate-08-2025"): {"thinks": "", "context": 8000},
+    ("cohere", "command-a-plus-05-2026"): {"thinks": "budget", "media": {"image"}, "max_output": None},
+    ("cohere", "command-r7b-12-2024"): {"thinks": "", "context": 128_000, "max_output": 4000, "refuses": set()},
+    ("cohere", "command-r-plus-08-2024"): {"thinks": "", "refuses": {"tool_choice"}},
+    ("azure", "my-deployment"): {"thinks": "effort", "takes": set(), "reasoning_field": "", "speaks": ()},
+    ("azure", "gpt-35-turbo"): {"thinks": "", "context": 16_385, "max_output": 4096, "refuses": set()},
+    ("azure", "gpt-5-mini"): {"thinks": "effort", "max_tokens_field": "max_completion_tokens", "media": {"image", "document"}},
+    ("vertex", "gemini-2.5-flash"): {"thinks": "budget", "speaks": ("gemini",), "media_urls": False, "signatures": False},
+    ("vertex", "gemini-3-pro-preview"): {"thinks": "level", "efforts": ("low", "high"), "signatures": True},
+    ("vertex", "claude-sonnet-4-5@20250929"): BUDGET | {"exclusive": TOGETHER, "schema": True, "speaks": ("anthropic",)},
+    ("vertex", "claude-opus-5-5"): {"thinks": "adaptive", "binds_thinking": True, "signatures": False, "media_urls": False},
+    ("vertex", "meta/llama-3.3-70b-instruct-maas"): {"thinks": "effort", "speaks": ("openai_chat",), "signatures": False},
     ("echo", "echo"): {"media_urls": True, "system_midway": True, "thinks": ""},
     ("unheard-of", "x"): {"thinks": "", "context": None},
 }  # fmt: skip
+#: Embeddings and pictures.
+BESIDE: dict[tuple[str, str], dict[str, Any]] = {
+    ("openai", "text-embedding-ada-002"): {"refuses": {"dimensions"}},
+    ("openai", "text-embedding-3-small"): {"form": ""},
+    ("azure", "text-embedding-ada-002"): {"refuses": {"dimensions"}},
+    ("openai", "gpt-image-2.5-flare"): {"refuses": {"style", "response_format"}},
+    ("openai", "chatgpt-image-latest"): {"refuses": {"style", "response_format"}},
+    ("xai", "grok-2-image-1212"): {
+        "refuses": {"size", "quality", "style", "background", "output_format", "output_compression"}
+    },
+    ("gemini", "gemini-3-pro-image"): {"form": "", "picture_sizes": ("1K", "2K", "4K")},
+    ("gemini", "gemini-2.5-flash-image"): {"form": "", "picture_sizes": ()},
+    ("gemini", "imagen-4.0-generate-001"): {"form": "predict", "picture_sizes": ("1K", "2K")},
+    ("gemini", "imagen-4.0-fast-generate-001"): {"form": "predict", "picture_sizes": ()},
+    ("vertex", "imagen-3.0-generate-002"): {"form": "predict", "picture_sizes": (), "speaks": ("gemini",)},
+    ("gemini", "gemini-embedding-001"): {"form": "", "speaks": ()},
+    ("gemini", "models/embedding-001"): {"refuses": {"dimensions"}},
+    ("vertex", "text-embedding-005"): {"form": "predict", "speaks": ("gemini",)},
+    ("vertex", "gemini-embedding-001"): {"form": "config", "speaks": ("gemini",)},
+    ("cohere", "embed-english-v3.0"): {"refuses": {"dimensions"}},
+    ("cohere", "embed-v4.0"): {"refuses": set()},
+}
+MARKS = {"tools", "system", "messages"}
+DOCUMENTS = {"media": {"document"}}
+BEDROCK: dict[str, dict[str, Any]] = {
+    "us.anthropic.claude-opus-5-5": ADAPTIVE | CACHED | {"thinking_off": False, "forced_tools": "never"},
+    "global.anthropic.claude-opus-5-v1:0": ADAPTIVE | CACHED | {"media_urls": False, "takes": {"top_k"}},
+    "us.anthropic.claude-sonnet-5": ADAPTIVE | CACHED,
+    "anthropic.claude-fable-5-v1:0": ADAPTIVE | CACHED | {"thinking_off": False, "forced_tools": "always"},
+    "eu.anthropic.claude-haiku-4-5-20251001-v1:0": BUDGET | CACHED | {"exclusive": TOGETHER, "schema": True},
+    "apac.anthropic.claude-sonnet-4-20250514-v1:0": BUDGET | {"caches": MARKS, "schema": False},
+    ARN + "us.anthropic.claude-3-7-sonnet-20250219-v1:0": BUDGET | {"caches": MARKS},
+    "anthropic.claude-3-haiku-20240307-v1:0": {"caches": set(), "media": {"image", "document"}, "forced_tools": "always"},
+    "anthropic.claude-v2:1": {"caches": set(), **DOCUMENTS, "tools": False, "result_status": False},
+    "us.amazon.nova-pro-v1:0": NOVA | {"context": 300_000, "media": {"image", "document", "video"}, "thinks": ""},
+    "amazon.nova-micro-v1:0": NOVA | {"context": 128_000, "media": set()},
+    "us.amazon.nova-premier-v1:0": NOVA | {"context": 1_000_000},
+    "global.amazon.nova-2-lite-v1:0": NOVA | {"thinks": "level", "efforts": ALL[:3], "thinking_off": True},
+    "amazon.titan-text-express-v1": {"tools": False, "schema": False, "media": {"document"}},
+    "us.meta.llama3-3-70b-instruct-v1:0": {"tools": True, "forced_tools": "never", **DOCUMENTS},
+    "meta.llama3-8b-instruct-v1:0": {"tools": False},
+    "us.meta.llama3-2-3b-instruct-v1:0": {"tools": False},
+    "us.meta.llama4-maverick-17b-instruct-v1:0": {"tools": True, "media": {"image", "document"}},
+    "mistral.mixtral-8x7b-instruct-v0:1": {"tools": False, "takes": {"top_k"}},
+    "mistral.mistral-large-2402-v1:0": {"tools": True, "schema": False},
+    "us.deepseek.r1-v1:0": {"tools": False, "thinks": "", "media": {"document"}},
+    "openai.gpt-oss-120b-1:0": {"thinks": "effort", "thinking_off": False, "media": set(), "schema": True},
+    "cohere.command-r-plus-v1:0": {"schema": False, "tools": True},
+    ARN + "abcdefghijkl": {"thinks": "", "forced_tools": "never", "caches": set(), "media": None},
+    "amazon.titan-embed-text-v2:0": {"form": "titan", "refuses": set()},
+    "amazon.titan-embed-text-v1": {"form": "titan", "refuses": {"dimensions"}},
+    "us.amazon.titan-embed-image-v1": {"form": "titan_image"},
+    "cohere.embed-multilingual-v3": {"form": "cohere", "refuses": {"dimensions"}},
+    "us.cohere.embed-v4:0": {"form": "cohere", "refuses": set()},
+}
 TABLE = [
     *((("anthropic", model), known) for model, known in CLAUDE.items()),
     *((("gemini", model), known) for model, known in GEMINI.items()),
     *((("openai", model), known) for model, known in OPENAI.items()),
+    *((("bedrock", model), known) for model, known in BEDROCK.items()),
     *OTHERS.items(),
+    *BESIDE.items(),
 ]
 
 
@@ -203,7 +290,9 @@ def test_rows_are_sound() -> None:
 
 def test_every_row_is_tried() -> None:
     """A row whose globs match no name that is tried here may match none at all."""
-    tried = [(kind, model.lower().rpartition("/")[2].removeprefix("ft:")) for (kind, model), _ in TABLE]
+    tried = [
+        (kind, model.lower().rpartition("/")[2].removeprefix("ft:").rpartition("anthropic.")[2]) for (kind, model), _ in TABLE
+    ]
     tried += [(kind, model) for kind, model in EXTRA]
     idle = [
         row.models

@@ -9,7 +9,7 @@ from trunkline.providers.provider import Provider, Target
 def test_a_provider_does_not_show_its_credential():
     """A traceback or a debug log would hold the key."""
     provider = Provider(
-        "lab", "openai", "openai_chat", Origin("https", "h", 443), "/v1", b"Authorization: Bearer hunter2\r\n", (b"hunter2",)
+        "lab", "openai", Origin("https", "h", 443), {"openai_chat": "/v1"}, b"Authorization: Bearer hunter2\r\n", (b"hunter2",)
     )
     assert repr(provider) == "Provider('lab', https://h:443/v1)"
     assert "hunter2" not in repr(Target(provider, "m"))

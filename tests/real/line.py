@@ -11,14 +11,15 @@ from typing import Any
 
 from harness.gateway import KEY, PROVIDER_KEY, Gateway
 from harness.invariants import eventually
-from real.scripted import COMMANDS, DIALECTS, PRINTED, THOUGHTS, Scripted, conversation
-from real.tongues import ANSWERED, CACHED, PROMPT, THOUGHT, TONGUES, Asked, signature
+from real.scripted import COMMANDS, DIALECTS, PRINTED, THOUGHTS, TONGUES, Scripted, conversation
+from real.tongues import ANSWERED, CACHED, PROMPT, THOUGHT, Asked, signature
 
 KINDS = tuple(DIALECTS)
 """The kinds of provider that each program must reach."""
 TURNS = len(COMMANDS) + 1
-_BASES = {"openai": "/v1", "deepseek": "/v1", "anthropic": "/v1", "gemini": "/v1beta", "ollama": ""}
+_BASES = {"responses": "/v1", "openai": "/v1", "deepseek": "/v1", "anthropic": "/v1", "gemini": "/v1beta", "ollama": ""}
 _TARGETS = {
+    "responses": "gpt-5.5",
     "openai": "gpt-4.1",
     "deepseek": "deepseek-reasoner",
     "anthropic": "claude-opus-5-5",
@@ -34,19 +35,27 @@ _OWN_NAMES = {
 """What the programs call models by themselves."""
 
 
+def target(kind: str) -> str:
+    """The model at a kind of provider."""
+    return f"{kind}/{_TARGETS[kind]}"
+
+
 def via(kind: str) -> str:
     """The name of the model at a kind of provider."""
     return f"via-{kind}"
 
 
-def settings(url: str) -> dict[str, Any]:
-    """Each kind of provider at the scripted one, one model at each, and the programs' own names."""
+def settings(url: str, own: dict[str, str] = _OWN_NAMES) -> dict[str, Any]:
+    """Each kind of provider at the scripted one, one model at each, and the programs' `own` names."""
+    more = {"responses": {"kind": "openai", "dialect": "openai_responses"}}
     return {
         "server": {"listen": "127.0.0.1:0", "admin": "127.0.0.1:0"},
-        "providers": {kind: {"base_url": url + base, "api_key": PROVIDER_KEY} for kind, base in _BASES.items()},
+        "providers": {
+            kind: {"base_url": url + base, "api_key": PROVIDER_KEY, **more.get(kind, {})} for kind, base in _BASES.items()
+        },
         "models": {
-            **{via(kind): {"targets": [f"{kind}/{model}"]} for kind, model in _TARGETS.items()},
-            **{name: {"targets": [target]} for name, target in _OWN_NAMES.items()},
+            **{via(kind): {"targets": [target(kind)]} for kind in _TARGETS},
+            **{name: {"targets": [chosen]} for name, chosen in own.items()},
         },
         "keys": [{"name": "tester", "secret": KEY}],
     }
@@ -114,7 +123,7 @@ class Line:
         seals = [signature(dialect, number) for number in range(len(COMMANDS))]
         if kind == "gemini":  # the signature alone is what it wants back
             found, expected = [("", sealed) for _, sealed in found], [("", sealed) for sealed in seals]
-        elif kind == "anthropic":
+        elif kind in {"anthropic", "responses"}:
             expected = list(zip(THOUGHTS, seals, strict=True))
         elif kind in {"deepseek", "ollama"}:
             expected = [(thought, "") for thought in THOUGHTS]

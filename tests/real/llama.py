@@ -130,13 +130,18 @@ def _describe(writer: Any, vocabulary: int) -> None:
 class Llama:
     """The running server."""
 
-    def __init__(self, folder: Path, *, calls: bool = False) -> None:
-        """`folder`: an empty one for the model and the server's own log; `calls`: as in `write_model`."""
+    def __init__(self, folder: Path, *, calls: bool = False, embeds: bool = False) -> None:
+        """`folder`: an empty one for the model and the server's own log; `calls`: as in `write_model`; `embeds`: it makes
+        vectors, not words.
+        """
         model = folder / "tiny.gguf"
         write_model(model, calls=calls)
         with (folder / "llama.log").open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, __file__, str(model)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log
+                [sys.executable, __file__, str(model), *(["embeds"] if embeds else [])],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
             )
         try:
             self.url = self._wait(folder)
@@ -183,7 +188,7 @@ class Llama:
         return str(json.loads(line)["url"])
 
 
-def _serve(model: str) -> None:
+def _serve(model: str, *, embeds: bool) -> None:
     """The process: serve until standard input ends."""
     import xllamacpp  # noqa: PLC0415 - see above
 
@@ -200,6 +205,9 @@ def _serve(model: str) -> None:
     settings.cpuparams_batch.n_threads = 1
     settings.verbosity = 0
     settings.cache_prompt = False  # or an answer would depend on what was asked before
+    if embeds:
+        settings.embedding = True
+        settings.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
     server = xllamacpp.Server(settings)
     sys.stdout.write(json.dumps({"url": server.listening_address}) + "\n")
     sys.stdout.flush()
@@ -207,4 +215,4 @@ def _serve(model: str) -> None:
 
 
 if __name__ == "__main__":
-    _serve(sys.argv[1])
+    _serve(sys.argv[1], embeds="embeds" in sys.argv[2:])

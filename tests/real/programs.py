@@ -1,4 +1,4 @@
-"""Claude Code, Gemini CLI and opencode, each run unattended in a home of its own. Installed by `scripts/install-clients`.
+"""Claude Code, Codex, Gemini CLI and opencode, each run unattended in a home of its own. `scripts/install-clients` installs.
 
 How each is told where to call and whom to be is here; what they must do is in their tests.
 """
@@ -100,6 +100,20 @@ def claude(folder: Path, url: str, key: str, model: str, *words: str, prompt: st
     )
     settings = {"ANTHROPIC_BASE_URL": url, "ANTHROPIC_AUTH_TOKEN": key, **dict.fromkeys(quiet, "1"), **env}
     return run([program, "-p", prompt, "--output-format", "json", "--model", model, *words], folder, settings)
+
+
+def codex(folder: Path, url: str, key: str, model: str, prompt: str = PROMPT) -> Ended:
+    """One turn of Codex; events as JSON lines on standard output. `url` has no `/v1`."""
+    program = _program("@openai/codex-*/vendor/*/bin/codex")
+    place = folder / "home" / ".codex"
+    place.mkdir(parents=True, exist_ok=True)
+    provider = {"name": "Trunkline", "base_url": f"{url}/v1", "env_key": "TRUNKLINE_KEY", "wire_api": "responses"}
+    chosen = {"model": model, "model_provider": "trunkline", "approval_policy": "never", "sandbox_mode": "danger-full-access"}
+    lines = [f"{name} = {json.dumps(value)}" for name, value in chosen.items()]
+    lines += ["[model_providers.trunkline]", *(f"{name} = {json.dumps(value)}" for name, value in provider.items())]
+    (place / "config.toml").write_text("\n".join(lines))
+    command = [program, "exec", "--skip-git-repo-check", "--json", prompt]
+    return run(command, folder, {"TRUNKLINE_KEY": key})
 
 
 def gemini(folder: Path, url: str, key: str, model: str | None, prompt: str = PROMPT) -> Ended:

@@ -1,7 +1,7 @@
 """A provider that answers programs: it thinks, calls a shell that the program really offers, and in the end says what it saw.
 
-It speaks chat completions, messages, generateContent and /api/chat, each as its own provider does, at one address. How
-the four write things is in `tongues`; what is asked of the programs is in the tests.
+It speaks chat completions, responses, messages, generateContent and /api/chat, each as its own provider does, at one address.
+How they write things is in `tongues` and `responses`; what is asked of the programs is in the tests.
 """
 
 from __future__ import annotations
@@ -14,10 +14,14 @@ from typing import Any, Self
 
 from harness.script import END, STREAM_HEADERS, Close, Pause, Seen, Step, chunk, head, whole
 from harness.upstream import Upstream
-from real.tongues import TONGUES, Asked, Call, Said, Tongue
+from real import tongues
+from real.responses import Responses
+from real.tongues import Asked, Call, Said, Tongue
 
-SHELLS = ("Bash", "run_shell_command", "bash")
-"""What Claude Code, Gemini CLI and opencode call the tool that runs a command."""
+TONGUES: dict[str, Tongue] = {**tongues.TONGUES, "openai_responses": Responses()}
+"""By dialect."""
+SHELLS = ("Bash", "run_shell_command", "bash", "exec_command", "functions__exec")
+"""What Claude Code, Gemini CLI, opencode and Codex call the tool that runs a command; Codex has two, by the model's name."""
 COMMANDS = ("printf 'trunkline-%o\\n' 34", "printf 'once-more-%x\\n' 119")
 """One for each round; Gemini CLI refuses `$()`. What they print stands in no request before the program ran them."""
 PRINTED = ("trunkline-42", "once-more-77")
@@ -25,6 +29,7 @@ THOUGHTS = ('They want a number. 漢字, \U0001f600 and "quotes".', "And another
 TOKENS = 4242
 """What the providers that count say to a count."""
 DIALECTS: dict[str, str] = {
+    "responses": "openai_responses",
     "openai": "openai_chat",
     "deepseek": "openai_chat",
     "anthropic": "anthropic",
@@ -116,7 +121,7 @@ def _tongue(seen: Seen) -> Tongue | None:
 
 
 def _counts(seen: Seen) -> bool:
-    return seen.target.partition("?")[0].endswith(("/count_tokens", ":countTokens"))
+    return seen.target.partition("?")[0].endswith(("/count_tokens", ":countTokens", "/input_tokens"))
 
 
 def _asked(seen: Seen) -> Asked | None:
@@ -145,8 +150,9 @@ def _text(asked: Asked) -> str:
 
 def _arguments(schema: dict[str, Any], command: str) -> dict[str, Any]:
     known = schema.get("properties") or {}
-    assert "command" in known, f"the shell's schema lost its properties: {schema}"
-    given = {"command": command, "description": "Print a number"}
+    assert known.keys() & {"command", "cmd", "input"}, f"the shell's schema lost its properties: {schema}"
+    script = f"const r = await tools.exec_command({{cmd: {json.dumps(command)}}}); text(r);"
+    given = {"command": command, "description": "Print a number", "cmd": command, "input": script}
     return {name: value for name, value in given.items() if name in known}
 
 
@@ -168,7 +174,7 @@ def conversation(turn: Asked) -> list[Any]:
     """
     body = turn.body
     first = [body.get(name) for name in ("system", "systemInstruction", "tools")]
-    return [_meaning(one) for one in [*first, *(body.get("messages") or body["contents"])]]
+    return [_meaning(one) for one in [*first, *next(body[name] for name in ("messages", "contents", "input") if name in body)]]
 
 
 def _meaning(value: Any) -> Any:

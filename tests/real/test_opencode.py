@@ -13,7 +13,8 @@ from real.scripted import PRINTED
 from real.tongues import ANSWERED, PROMPT
 
 SDKS = {
-    "@ai-sdk/openai-compatible": ("/v1", ("openai", "deepseek", "anthropic", "gemini", "ollama")),
+    "@ai-sdk/openai-compatible": ("/v1", ("responses", "openai", "deepseek", "anthropic", "gemini", "ollama")),
+    "@ai-sdk/openai": ("/v1", ("responses", "openai", "anthropic", "gemini")),
     "@ai-sdk/anthropic": ("/v1", ("anthropic", "gemini", "deepseek")),
     "@ai-sdk/google": ("/v1beta", ("gemini", "anthropic", "ollama")),
 }

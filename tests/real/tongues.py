@@ -98,12 +98,13 @@ class Tongue:
         raise NotImplementedError
 
 
-def _pieces(text: str, size: int = 7) -> Iterator[str]:
+def pieces(text: str, size: int = 7) -> Iterator[str]:
+    """A text as a model streams it."""
     for start in range(0, len(text), size):
         yield text[start : start + size]
 
 
-def _text(content: Any) -> str:
+def text_of(content: Any) -> str:
     """The text of a message's content: a string, or parts that have one."""
     if isinstance(content, list):
         return "".join(str(part.get("text", "")) for part in content)
@@ -119,7 +120,7 @@ class Chat(Tongue):
     def asked(self, seen: Seen) -> Asked | None:
         body = seen.fields
         tools = {tool["function"]["name"]: tool["function"].get("parameters") or {} for tool in body.get("tools") or []}
-        results = [_text(message["content"]) for message in body["messages"] if message["role"] == "tool"]
+        results = [text_of(message["content"]) for message in body["messages"] if message["role"] == "tool"]
         form = body.get("response_format") or {}
         schema = (form.get("json_schema") or {}).get("schema") or ({} if form.get("type") == "json_object" else None)
         return Asked(seen, body["model"], bool(body.get("stream")), tools, results, schema)
@@ -163,13 +164,13 @@ class Chat(Tongue):
 
         yield one({"role": "assistant", "content": ""})
         if deepseek:
-            yield from (one({"reasoning_content": piece}) for piece in _pieces(said.thought))
-        yield from (one({"content": piece}) for piece in _pieces(said.text))
+            yield from (one({"reasoning_content": piece}) for piece in pieces(said.thought))
+        yield from (one({"content": piece}) for piece in pieces(said.text))
         if said.call is not None:
             call = self._call(said)
             arguments = call["function"]["arguments"]
             yield one({"tool_calls": [{"index": 0, **call, "function": {**call["function"], "arguments": ""}}]})
-            for piece in _pieces(arguments):
+            for piece in pieces(arguments):
                 yield one({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]})
         yield one({}, "tool_calls" if said.call else "stop", **({"usage": self._usage()} if deepseek else {}))
         if not deepseek and (asked.body.get("stream_options") or {}).get("include_usage"):
@@ -196,7 +197,7 @@ class Messages(Tongue):
         body = seen.fields
         tools = {tool["name"]: tool.get("input_schema") or {} for tool in body.get("tools") or []}
         blocks = (b for m in body["messages"] if isinstance(m["content"], list) for b in m["content"])
-        results = [_text(block.get("content")) for block in blocks if block["type"] == "tool_result"]
+        results = [text_of(block.get("content")) for block in blocks if block["type"] == "tool_result"]
         form = (body.get("output_config") or {}).get("format") or {}
         return Asked(seen, body["model"], bool(body.get("stream")), tools, results, form.get("schema"))
 
@@ -247,12 +248,12 @@ class Messages(Tongue):
 
     def _deltas(self, block: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         if block["type"] == "text":
-            deltas = [{"type": "text_delta", "text": piece} for piece in _pieces(block["text"])]
+            deltas = [{"type": "text_delta", "text": piece} for piece in pieces(block["text"])]
             return {**block, "text": ""}, deltas
         if block["type"] == "tool_use":
-            pieces = ["", *_pieces(json.dumps(block["input"]))]
-            return {**block, "input": {}}, [{"type": "input_json_delta", "partial_json": piece} for piece in pieces]
-        deltas = [{"type": "thinking_delta", "thinking": piece} for piece in _pieces(block["thinking"])]
+            told = ["", *pieces(json.dumps(block["input"]))]
+            return {**block, "input": {}}, [{"type": "input_json_delta", "partial_json": piece} for piece in told]
+        deltas = [{"type": "thinking_delta", "thinking": piece} for piece in pieces(block["thinking"])]
         return {**block, "thinking": "", "signature": ""}, [
             *deltas,
             {"type": "signature_delta", "signature": block["signature"]},
@@ -306,8 +307,8 @@ class Gemini(Tongue):
     def _parts(self, said: Said) -> list[dict[str, Any]]:
         parts: list[dict[str, Any]] = []
         if said.thought:
-            parts += [{"text": piece, "thought": True} for piece in _pieces(said.thought, 20)]
-        parts += [{"text": piece} for piece in _pieces(said.text, 20)]
+            parts += [{"text": piece, "thought": True} for piece in pieces(said.thought, 20)]
+        parts += [{"text": piece} for piece in pieces(said.text, 20)]
         if said.call is not None:
             call = {"name": said.call.name, "args": said.call.arguments}
             parts.append({"functionCall": call, "thoughtSignature": signature("gemini", said.round)})
@@ -406,8 +407,8 @@ class Ollama(Tongue):
 
     @override
     def frames(self, asked: Asked, said: Said) -> Iterator[bytes]:
-        lines = [self._line(asked, {"thinking": piece}) for piece in _pieces(said.thought)]
-        lines += [self._line(asked, {"content": piece}) for piece in _pieces(said.text)]
+        lines = [self._line(asked, {"thinking": piece}) for piece in pieces(said.thought)]
+        lines += [self._line(asked, {"content": piece}) for piece in pieces(said.text)]
         if said.call is not None:
             lines.append(self._line(asked, {"tool_calls": self._calls(said)}))
         lines.append(self._line(asked, {}, **self._end()))

@@ -11,7 +11,7 @@ from trunkline.routing.route import Route
 
 def test_a_route_cannot_be_changed() -> None:
     """A request keeps its route while the configuration is swapped: nobody may change it under it."""
-    provider = Provider("lab", "openai", "openai_chat", Origin("http", "127.0.0.1", 1), "/v1")
+    provider = Provider("lab", "openai", Origin("http", "127.0.0.1", 1), {"openai_chat": "/v1"})
     route = Route("m", (Target(provider, "tiny"),), Deadlines())
     with pytest.raises(AttributeError):
         route.targets = ()  # type: ignore[misc]

@@ -58,10 +58,24 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """`alnum9`: ids of tool calls must be nine letters or digits (Mistral)."""
     cache_field: Literal["", "cache_control", "prompt_cache_breakpoint"] = ""
     """OpenAI's form: what a prompt-cache mark on a part is called; empty: there are none, or caching goes by itself."""
+    caches: frozenset[str] = frozenset()
+    """Bedrock: where a prompt-cache mark may stand (`tools`, `system`, `messages`), and `1h` where one may hold an hour; empty:
+    there are none."""
+    result_status: bool = False
+    """Bedrock: that a tool failed is told in a field of its own; else in the words of its result."""
     effort_with_tools: bool = True
     """OpenAI's form: takes `reasoning_effort` beside tools (GPT-5.4 and later do so in the Responses API only)."""
+    speaks: tuple[str, ...] = ()
+    """The dialects in which alone this model is spoken to, of those that its provider speaks; empty: any of them."""
     takes: frozenset[str] = frozenset()
     """OpenAI's form: parameters beyond OpenAI's own that it takes: top_k, min_p."""
+    form: Literal["", "predict", "config", "titan", "titan_image", "cohere"] = ""
+    """Which body a model beside chat takes, where an API has several: Google's `:predict`, and Vertex AI's
+    `embedContentConfig`; Bedrock's makers of embeddings."""
+    aspects: tuple[str, ...] = ()
+    """Google's pictures: the aspect ratios that can be asked for, such as `16:9`."""
+    picture_sizes: tuple[str, ...] = ()
+    """Google's pictures: the sizes that can be asked for, such as `2K`."""
     version: str = ""
     """Anthropic's `anthropic-version` to send; empty: the dialect's default."""
 

@@ -7,6 +7,7 @@ that a price can be put on each. How a provider spells its counts belongs in its
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
@@ -38,3 +39,12 @@ class Usage(msgspec.Struct, frozen=True):
 
 
 NO_USAGE = Usage()
+
+
+def total(usages: Iterable[Usage]) -> Usage:
+    """What several exchanges used together: `estimated` where a part of it is, `none` where nothing was used or known."""
+    known = [usage for usage in usages if usage.basis != "none"]
+    if not known:
+        return NO_USAGE
+    counts = {name: sum(getattr(usage, name) for usage in known) for name in Usage.__struct_fields__ if name != "basis"}
+    return Usage(**counts, basis="estimated" if any(usage.basis == "estimated" for usage in known) else "reported")

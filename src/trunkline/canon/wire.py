@@ -5,7 +5,8 @@ How bytes are sent belongs in `edge`; who the provider is and what its credentia
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Literal, Protocol
 
 import msgspec
 from typing_extensions import override
@@ -19,7 +20,10 @@ class Deadlines(msgspec.Struct, frozen=True):
     first_byte: float = 60.0
     """From the request's last byte to the first byte of the answer's body."""
     idle: float = 60.0
-    """Between two pieces of the answer's body. Does not run while the client's own slowness holds us back."""
+    """Between two pieces of the answer's body, or in which a provider takes none of a body that is passed on to it.
+
+    Does not run while the client's own slowness holds us back.
+    """
     total: float = 600.0
     """From the start to the end of the exchange."""
 
@@ -67,19 +71,43 @@ class Origin(msgspec.Struct, frozen=True):
     """Connect here, an IP address that was checked, instead of looking `host` up; TLS and its name stay those of `host`."""
 
 
+class Body(Protocol):
+    """A request's body that is passed on while it arrives, never held whole."""
+
+    length: int | None
+    """Bytes, where they are known beforehand; else it is sent in chunks."""
+
+    async def pump(self, sink: Callable[[bytes], None]) -> None:
+        """Push every piece into `sink`, in the tick it arrives in, until the end. Called once.
+
+        Raises `GatewayError` where its sender breaks off, is too slow, or sends more than it may.
+        """
+        ...
+
+    def pause(self) -> None:
+        """Whoever takes it is slow: bring no more."""
+        ...
+
+    def resume(self) -> None:
+        """Go on."""
+        ...
+
+
 class WireRequest(msgspec.Struct, frozen=True):
-    """One request, ready to send: to a provider always a POST of JSON."""
+    """One request, ready to send: to a provider nearly always a POST of JSON."""
 
     origin: Origin
     path: str
     head: bytes
     """Complete header lines, each ending CRLF, without framing fields and content type. May hold a credential."""
-    body: bytes
+    body: bytes | Body
     deadlines: Deadlines
     limit: int
     """Bytes the answer's body may have, inflated."""
-    method: Literal["POST", "GET"] = "POST"
-    """A GET has no body."""
+    method: Literal["POST", "GET", "DELETE"] = "POST"
+    """A GET or DELETE with an empty body says nothing of one."""
+    content_type: bytes = b"application/json"
+    """Of the body."""
 
     @override
     def __repr__(self) -> str:

@@ -17,7 +17,7 @@ from trunkline.cli.data import output
 from trunkline.config.load import ConfigError, Snapshot, find_config, load
 from trunkline.config.schema import json_schema
 
-_CREDENTIALS = (b"Authorization", b"x-api-key", b"x-goog-api-key")
+_CREDENTIALS = (b"Authorization", b"api-key", b"x-api-key", b"x-goog-api-key")
 
 
 def check(
@@ -45,13 +45,15 @@ def check(
 
 
 def _show(snapshot: Snapshot) -> None:
-    providers = _table("provider", "kind", "dialect", "address", "credential")
+    providers = _table("provider", "kind", "dialects", "address", "credential")
     for provider in snapshot.providers.values():
         origin = provider.origin
-        address = f"{origin.scheme}://{_place(origin.host, origin.port)}{provider.base_path}"
-        has_key = bool(provider.secrets) or any(b"\r\n%b: " % header in provider.head for header in _CREDENTIALS)
+        address = f"{origin.scheme}://{_place(origin.host, origin.port)}{provider.speaks[provider.dialect]}"
+        has_key = bool(provider.secrets or provider.credential) or any(
+            b"\r\n%b: " % header in provider.head for header in _CREDENTIALS
+        )
         where = "built in" if provider.builtin else escape(address)
-        providers.add_row(provider.name, provider.kind, provider.dialect, where, "***" if has_key else "none")
+        providers.add_row(provider.name, provider.kind, ", ".join(provider.speaks), where, "***" if has_key else "none")
     models = _table("model", "goes to")
     for route in snapshot.routes.values():
         first = route.targets[0]

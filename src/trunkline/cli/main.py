@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 from trunkline import __version__
-from trunkline.cli import keys, usage
+from trunkline.cli import keys, providers, usage
 from trunkline.cli.check import check
 from trunkline.cli.connect import connect
+from trunkline.cli.doctor import doctor
 from trunkline.cli.init import init
 from trunkline.cli.serve import serve
 
@@ -42,5 +43,7 @@ app.command()(serve)
 app.command()(init)
 app.command()(check)
 app.command()(connect)
+app.command()(doctor)
 app.add_typer(keys.app, name="keys")
+app.add_typer(providers.app, name="providers")
 app.add_typer(usage.app, name="usage")

@@ -9,8 +9,9 @@ import hashlib
 from collections.abc import Iterable
 
 from trunkline.config.mistakes import KeyPath
-from trunkline.config.providers import ECHO, Context, compile_provider, deadlines, existing_file
+from trunkline.config.providers import ECHO, compile_provider, deadlines
 from trunkline.config.proxy import is_loopback
+from trunkline.config.reach import Context, existing_file
 from trunkline.config.schema import KeySpec, ModelSpec, ProviderSpec, Server, ServerTls, TargetSpec
 from trunkline.config.snapshot import (
     LedgerSettings,
@@ -80,6 +81,7 @@ def _server(server: Server, context: Context) -> ServerSettings:
             max_connections_per_ip=limits.max_connections_per_ip,
         ),
         max_body=limits.max_body,
+        max_upload=limits.max_upload,
         drain_timeout=server.drain_timeout,
         drain_grace=server.drain_grace,
         media=MediaSettings(**server.media.model_dump()),

@@ -15,7 +15,7 @@ from trunkline.config.document import MAX_BYTES, Document, parse
 from trunkline.config.interpolate import Interpolator
 from trunkline.config.mistakes import ConfigError, KeyPath, Mistake, Mistakes, Place, dotted
 from trunkline.config.overrides import override
-from trunkline.config.providers import Context
+from trunkline.config.reach import Context
 from trunkline.config.secrets import permission_warning, secret_values
 from trunkline.config.snapshot import Snapshot
 from trunkline.config.validate import validate
@@ -74,7 +74,13 @@ def load(path: Path | None, environ: Mapping[str, str], *, ollama_running: bool 
 
 def _found(environ: Mapping[str, str], *, ollama_running: bool) -> Document:
     """Zero configuration, as the file a person would have written."""
-    names = [kind for kind, row in catalog().items() if any(environ.get(name) for name in row.env)]
+    names = [
+        kind
+        for kind, row in catalog().items()
+        if (
+            all(any(map(environ.get, names.split("|"))) for names in row.found) if row.found else any(map(environ.get, row.env))
+        )
+    ]
     if ollama_running:
         names.append("ollama")
     document = Document(NO_FILE)

@@ -1,27 +1,24 @@
-"""One provider as written into one provider as called: its catalogue row, credential, headers, origin.
+"""One provider as written into one provider as called: its catalogue row, credential, headers.
 
-The rows are in `providers`; models, keys and the rest of the snapshot are in `compile`.
+The rows are in `providers`; what clouds add is in `clouds`, how a provider is reached in `reach`, the rest in `compile`.
 """
 
 from __future__ import annotations
 
-import base64
 import re
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Literal
+from collections.abc import Mapping
 
 import msgspec
 from pydantic import SecretStr
 
 from trunkline import __version__
-from trunkline.canon.wire import Deadlines, Origin, Proxy, TlsSettings
+from trunkline.canon.wire import Deadlines, Origin
 from trunkline.config import values
+from trunkline.config.clouds import CLOUDS, Place
 from trunkline.config.mistakes import SHORTEST_SECRET, KeyPath
-from trunkline.config.proxy import proxy_for
-from trunkline.config.schema import ProviderSpec, ProviderTls, Timeouts
+from trunkline.config.reach import Context, origin
+from trunkline.config.schema import ProviderSpec, Timeouts
 from trunkline.config.validate import suggest
-from trunkline.edge.tls import client_context
 from trunkline.providers.catalog import Auth, Row, catalog, ollama_base_url
 from trunkline.providers.provider import Provider
 
@@ -35,6 +32,7 @@ _OURS = frozenset(
 """Headers that frame a message or belong to one hop: the edge sets them, and two opinions are request smuggling."""
 _CREDENTIALS: Mapping[Auth, tuple[str, str]] = {
     "bearer": ("Authorization", "Bearer "),
+    "api-key": ("api-key", ""),
     "x-api-key": ("x-api-key", ""),
     "x-goog-api-key": ("x-goog-api-key", ""),
 }
@@ -42,16 +40,6 @@ _CREDENTIALS: Mapping[Auth, tuple[str, str]] = {
 _DIALECT_SENDS = {"anthropic": "anthropic-version"}
 """Headers that a dialect itself writes."""
 _TELLS = re.compile(r"auth|key|token|secret|cookie|credential|password")
-
-
-class Context(msgspec.Struct):
-    """What compiling needs beside the configuration itself."""
-
-    environ: Mapping[str, str]
-    base: Path
-    """The folder that relative paths start from."""
-    report: Callable[[KeyPath, str], None]
-    warn: Callable[[KeyPath, str], None]
 
 
 def compile_provider(name: str, spec: ProviderSpec, context: Context) -> Provider | None:
@@ -67,36 +55,45 @@ def compile_provider(name: str, spec: ProviderSpec, context: Context) -> Provide
             " (for any other server: kind: openai, or anthropic for one of that form, with base_url and api_key)",
         )
         return None
-    dialect = _dialect(kind, row, spec, path, context)
+    spoken = _spoken(kind, row, spec, path, context)
     if row.builtin:
-        return _builtin(name, kind, dialect, spec, path, context)
-    endpoint = spec.base_url or _own_endpoint(kind, row, path, context)
-    if endpoint is None:
+        return _builtin(name, kind, spoken[0], spec, path, context)
+    _check_settings(kind, row, spec, path, context)
+    place = CLOUDS[row.cloud](row, spec, spoken, path, context) if row.cloud else _place(kind, row, spec, spoken, path, context)
+    if place is None:
         return None
-    key = _credential(spec, row, path, context)
+    key = _credential(spec, row, path, context) if place.credential is None else None
     carrier, prefix = _CREDENTIALS[_auth(spec, row)]
     credential = None if key is None else (carrier, prefix + key.get_secret_value())
     extra = {header: value.get_secret_value() for header, value in spec.headers.items()}
-    _check_headers(extra, "" if key is None else carrier.lower(), _DIALECT_SENDS.get(dialect, ""), path, context)
+    sent = "authorization" if place.credential is not None else "" if key is None else carrier.lower()
+    _check_headers(extra, sent, _DIALECT_SENDS.get(spoken[0], ""), path, context)
     return Provider(
         name=name,
         kind=kind,
-        dialect=dialect,
-        origin=_origin(endpoint, spec, path, context),
-        base_path=row.base_path(endpoint.path, dialect),
-        head=_head(endpoint, credential, extra),
-        secrets=_secrets(key, extra),
-        stream_usage=row.stream_usage,
-        forward=tuple(
-            (header.encode("ascii"), default.encode("ascii")) for header, default in row.forward.items() if header not in extra
-        ),
+        origin=origin(place.endpoint, spec, path, context),
+        speaks=place.speaks,
+        hosting=place.hosting,
+        query=place.query,
+        head=_head(place.endpoint, credential, extra),
+        secrets=_secrets(key, extra) + place.secrets,
+        credential=place.credential,
+        stream_usage=place.stream_usage or row.stream_usage,
+        forward=_forward(row, extra),
         betas=row.betas if spec.betas is None else tuple(spec.betas),
         facts=tuple((glob, facts.given()) for glob, facts in spec.facts.items()),
         strict=spec.unsupported == "strict",
+        families=frozenset(row.families),
         deadlines=deadlines(spec.timeouts, Deadlines()),
         max_answer=spec.max_answer,
         max_stream=spec.max_stream,
     )
+
+
+def _forward(row: Row, extra: dict[str, str]) -> tuple[tuple[bytes, bytes], ...]:
+    """What the operator sets, no client may."""
+    rest = ((header, default) for header, default in row.forward.items() if header not in extra)
+    return tuple((header.encode("ascii"), default.encode("ascii")) for header, default in rest)
 
 
 def deadlines(written: Timeouts, default: Deadlines) -> Deadlines:
@@ -107,21 +104,36 @@ def deadlines(written: Timeouts, default: Deadlines) -> Deadlines:
 def _builtin(name: str, kind: str, dialect: str, spec: ProviderSpec, path: KeyPath, context: Context) -> Provider:
     for field in sorted(spec.model_fields_set - {"kind"}):
         context.report((*path, field), f"the {kind} provider answers by itself and takes no settings: remove this")
-    return Provider(name=name, kind=kind, dialect=dialect, origin=Origin("http", kind, 80), base_path="", builtin=True)
+    return Provider(name, kind, Origin("http", kind, 80), {dialect: ""}, builtin=True)
 
 
-def _dialect(kind: str, row: Row, spec: ProviderSpec, path: KeyPath, context: Context) -> str:
-    """The chosen one, else the kind's first; reported where the kind does not speak it."""
-    first = next(iter(row.dialects))
-    if spec.dialect is None or spec.dialect in row.dialects:
-        return spec.dialect or first
-    context.report((*path, "dialect"), f"the kind {kind} speaks no such dialect in this version: {' or '.join(row.dialects)}")
-    return first
+def _spoken(kind: str, row: Row, spec: ProviderSpec, path: KeyPath, context: Context) -> tuple[str, ...]:
+    """The chosen ones, else those the kind is taken to speak; reported where the kind does not speak one."""
+    usual = row.spoken(at_home=spec.base_url is None)
+    chosen = tuple(dict.fromkeys(spec.dialect)) or usual
+    if unknown := [name for name in chosen if name not in row.dialects]:
+        known = " or ".join(row.dialects)
+        context.report((*path, "dialect"), f"the kind {kind} speaks no {unknown[0]!r} in this version, but {known}")
+        return usual
+    return chosen
 
 
 def _auth(spec: ProviderSpec, row: Row) -> Auth:
     """The written way to send a credential, else the kind's; a kind that needs none gets one as most servers take it."""
     return spec.auth or ("bearer" if row.auth == "none" else row.auth)
+
+
+def _check_settings(kind: str, row: Row, spec: ProviderSpec, path: KeyPath, context: Context) -> None:
+    """A setting that only other kinds take would be written in vain."""
+    special = {field for other in catalog().values() for field in other.settings}
+    for field in sorted(special & spec.model_fields_set - set(row.settings)):
+        context.report((*path, field), f"the kind {kind} takes no such setting: remove this")
+
+
+def _place(kind: str, row: Row, spec: ProviderSpec, spoken: tuple[str, ...], path: KeyPath, context: Context) -> Place | None:
+    """Where a provider is that is no cloud's: at the written address, else at its own."""
+    endpoint = spec.base_url or _own_endpoint(kind, row, path, context)
+    return endpoint and Place(endpoint, {dialect: row.base_path(endpoint.path, dialect) for dialect in spoken})
 
 
 def _own_endpoint(kind: str, row: Row, path: KeyPath, context: Context) -> values.Endpoint | None:
@@ -191,69 +203,3 @@ def _secrets(key: SecretStr | None, extra: dict[str, str]) -> tuple[bytes, ...]:
         if _TELLS.search(header):
             found += [value, value.rpartition(" ")[2]]  # also without `Bearer `
     return tuple(dict.fromkeys(secret.encode("ascii") for secret in found if len(secret) >= SHORTEST_SECRET))
-
-
-def _origin(endpoint: values.Endpoint, spec: ProviderSpec, path: KeyPath, context: Context) -> Origin:
-    proxy = _proxy(endpoint, spec.proxy, path, context)
-    pool = spec.pool
-    if endpoint.scheme == "http" and spec.tls.model_fields_set:
-        context.warn((*path, "tls"), "has no effect: the address is http://")
-    return Origin(
-        scheme=endpoint.scheme,
-        host=endpoint.host,
-        port=endpoint.port,
-        tls=_tls(spec.tls, (*path, "tls"), context),
-        proxy=proxy,
-        max_connections=pool.max_connections,
-        max_waiting=pool.max_waiting,
-        pool_wait=pool.wait,
-        keep_idle=pool.keep_idle,
-    )
-
-
-def _tls(tls: ProviderTls, path: KeyPath, context: Context) -> TlsSettings:
-    """The files are tried here: else the first request would tell what is wrong with them."""
-    if not tls.verify:
-        context.warn((*path, "verify"), "certificates are not checked: anyone on the way can read the key and the answers")
-    if tls.key is not None and tls.cert is None:
-        context.report((*path, "key"), "needs a cert")
-    files = {
-        field: existing_file(name, (*path, field), context)
-        for field, name in (("ca", tls.ca), ("cert", tls.cert), ("key", tls.key))
-        if name is not None
-    }
-    settings = TlsSettings(tls.verify, files.get("ca"), files.get("cert"), files.get("key"))
-    try:
-        if files:
-            client_context(settings)
-    except OSError as error:
-        context.report(path, f"these must be PEM files, cert and key a pair without a password: {error.strerror}")
-    return settings
-
-
-def _proxy(
-    endpoint: values.Endpoint, setting: values.ProxyAddress | Literal["none"] | None, path: KeyPath, context: Context
-) -> Proxy | None:
-    try:
-        address = proxy_for(endpoint, setting, context.environ)
-    except ValueError as error:
-        context.report((*path, "proxy"), str(error))
-        return None
-    if address is None:
-        return None
-    if address.user is None:
-        return Proxy(address.host, address.port)
-    credential = base64.b64encode(f"{address.user}:{address.password}".encode())
-    return Proxy(address.host, address.port, b"Basic " + credential)
-
-
-def existing_file(name: str, path: KeyPath, context: Context) -> str:
-    """The absolute path of a file that the configuration names; reported where there is none."""
-    file = context.base / name
-    try:
-        found = file.is_file()
-    except OSError:
-        found = False
-    if not found:
-        context.report(path, "there is no such file")
-    return str(file)

@@ -26,6 +26,8 @@ CorsOrigin = Annotated[str, PlainValidator(values.origin, json_schema_input_type
 Slug = Annotated[str, PlainValidator(values.slug, json_schema_input_type=str)]
 ModelName = Annotated[str, PlainValidator(values.model, json_schema_input_type=str)]
 HeaderName = Annotated[str, PlainValidator(values.header_name, json_schema_input_type=str)]
+Label = Annotated[str, PlainValidator(values.label, json_schema_input_type=str)]
+Project = Annotated[str, PlainValidator(values.project, json_schema_input_type=str | int)]
 ApiVersion = Annotated[str, PlainValidator(values.api_version, json_schema_input_type=str)]
 Beta = Annotated[str, PlainValidator(values.beta, json_schema_input_type=str)]
 
@@ -77,6 +79,11 @@ def _once(value: Any) -> Any:
     return value
 
 
+def _several(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+Dialects = Annotated[tuple[str, ...], BeforeValidator(_several, json_schema_input_type=str | list[str])]
 Headers = Annotated[dict[HeaderName, HeaderValue], BeforeValidator(_once), _or_empty(dict)]
 
 
@@ -98,6 +105,7 @@ class Limits(Section):
 
     max_header: Size = Field(default=_LIMITS.max_header, description="Size of a request's head.")
     max_body: Size = Field(default=32 * 1024 * 1024, description="Size of a request's body.")
+    max_upload: Size = Field(default=2 * 1024**3, description="Size of a form with files, which is passed on as it arrives.")
     header_timeout: Duration = Field(default=_LIMITS.header_timeout, description="To the end of a request's head, in all.")
     body_grace: DurationOrZero = Field(default=_LIMITS.body_grace, description="Before the minimum body rate counts.")
     body_min_rate: Size = Field(default=int(_LIMITS.body_min_rate), description="Bytes a second a body must arrive with.")
@@ -225,6 +233,20 @@ class FactsSpec(Section):
     cache_field: Literal["none", "cache_control", "prompt_cache_breakpoint"] = Field(
         default="none", description="What a prompt-cache mark on a part is called, in OpenAI's form."
     )
+    caches: list[Literal["tools", "system", "messages", "1h"]] = Field(
+        default=[], description="Where a prompt-cache mark may stand on Bedrock, and 1h where one may hold an hour."
+    )
+    result_status: bool = Field(default=False, description="Takes a status beside a tool's result, on Bedrock.")
+    speaks: list[Slug] = Field(default=[], description="The dialects in which alone it is spoken to; empty: any.")
+    form: Literal["none", "predict", "config", "titan", "titan_image", "cohere"] = Field(
+        default="none", description="Beside chat, the body that it takes where its API has several (Google, Bedrock)."
+    )
+    aspects: list[Literal["1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9"]] = Field(
+        default=[], description="Google's pictures: aspect ratios that can be asked for."
+    )
+    picture_sizes: list[Literal["512", "1K", "2K", "4K"]] = Field(
+        default=[], description="Google's pictures: sizes that can be asked for."
+    )
     version: ApiVersion = Field(default="", description="The anthropic-version to send; empty: the usual one.")
 
     def given(self) -> dict[str, Any]:
@@ -236,16 +258,34 @@ class FactsSpec(Section):
 Unsupported = Literal["lenient", "strict"]
 
 
+class AwsKeys(Section):
+    """AWS: the keys that requests are signed with. Without keys, those that AWS's own tools would find."""
+
+    access_key_id: ApiKey | None = None
+    secret_access_key: ApiKey | None = None
+    session_token: ApiKey | None = Field(default=None, description="Goes with keys that are lent for a time.")
+    profile: Slug | None = Field(default=None, description="Of the files in ~/.aws, instead of keys; the usual one by default.")
+
+
 class ProviderSpec(Section):
     """One provider: where to call, and with whose credential."""
 
     kind: str | None = Field(default=None, description="The catalogue row it is made from; the provider's name by default.")
     base_url: BaseUrl | None = Field(default=None, description="Where its API begins; the kind's own by default.")
     api_key: ApiKey | None = Field(default=None, description="The credential, or none; by default the kind's variable.")
-    auth: Literal["bearer", "x-api-key", "x-goog-api-key"] | None = Field(
+    auth: Literal["bearer", "api-key", "x-api-key", "x-goog-api-key"] | None = Field(
         default=None, description="How the credential is sent; the kind's own way by default."
     )
-    dialect: str | None = Field(default=None, description="How it speaks, where the kind speaks several dialects.")
+    resource: Label | None = Field(default=None, description="Azure: the resource's name, instead of a base_url.")
+    api_version: ApiVersion = Field(default="", description="Azure: of the dated API. Vertex AI: v1 or v1beta1.")
+    project: Project | None = Field(default=None, description="Vertex AI: the project; by default GOOGLE_CLOUD_PROJECT.")
+    location: Label | None = Field(default=None, description="Vertex AI: by default GOOGLE_CLOUD_LOCATION, else global.")
+    credentials_file: str | None = Field(
+        default=None, description="Vertex AI: JSON of a service account or a user; else application-default credentials."
+    )
+    region: Label | None = Field(default=None, description="Bedrock: by default AWS_REGION, else AWS_DEFAULT_REGION.")
+    aws: AwsKeys | None = Field(default=None, description="Bedrock: whose keys sign, where no api_key is sent.")
+    dialect: Dialects = Field(default=(), description="How it speaks, where the kind speaks several dialects: one or a list.")
     betas: list[Beta] | None = Field(
         default=None, description="Globs of the anthropic-beta values passed on; the kind's by default."
     )

@@ -13,7 +13,7 @@ from typing import Any
 
 from trunkline.config.mistakes import KeyPath
 
-_FIELDS = frozenset({"api_key", "secret", "proxy"})
+_FIELDS = frozenset({"api_key", "proxy", "secret", "secret_access_key", "session_token"})
 
 
 def secret_values(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:

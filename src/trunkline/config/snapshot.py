@@ -55,6 +55,7 @@ class ServerSettings(msgspec.Struct, frozen=True):
     cors_origins: tuple[str, ...]
     limits: ServerLimits
     max_body: int
+    max_upload: int
     drain_timeout: float
     drain_grace: float
     media: MediaSettings

@@ -209,6 +209,21 @@ def origin(value: object) -> str:
     return written.lower()
 
 
+def label(value: object) -> str:
+    """A cloud's name for a place or a resource, fit to stand in a host name (RFC 1123 section 2.1); lower case."""
+    if not isinstance(value, str) or re.fullmatch(r"[0-9A-Za-z](?:[0-9A-Za-z-]{0,61}[0-9A-Za-z])?", value) is None:
+        raise ValueError("must be 1 to 63 letters, digits and '-', with no '-' at either end")
+    return value.lower()
+
+
+def project(value: object) -> str:
+    """A Google Cloud project: its id, also one of a domain's (`example.com:lab`), or its number."""
+    written = text(value)
+    if re.fullmatch(r"[0-9a-z][0-9a-z.:-]{0,127}", written) is None:
+        raise ValueError("must be a project's id or number, such as my-project-1234")
+    return written
+
+
 def slug(value: object) -> str:
     """A provider's or key's name: up to 64 letters, digits, '.', '_' and '-', beginning with a letter or digit."""
     if not isinstance(value, str) or _SLUG.fullmatch(value) is None:

@@ -8,7 +8,7 @@ only what must be seen is seen. Different dialects: `read_chat`, `write_chat`, `
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -56,6 +56,7 @@ class Outgoing(msgspec.Struct, frozen=True):
     """Header lines (each ending CRLF) that the dialect itself asks for, such as a version."""
     names: Mapping[str, str] = NOTHING
     """Tools that the provider knows by another name than the client: the provider's name to the client's."""
+    method: Literal["POST", "GET", "DELETE"] = "POST"
 
 
 class Frame(msgspec.Struct, frozen=True):
@@ -165,10 +166,49 @@ class Writer(Protocol):
         ...
 
 
-class Dialect(Protocol):
-    """One wire API, as both sides speak it."""
+class ProviderDialect(Protocol):
+    """One wire API as a provider speaks it: all that it takes to reach one. Some have no clients (Bedrock, Cohere)."""
 
     name: str
+
+    def streams(self, content_type: bytes) -> bool:
+        """Whether a provider's answer of this type, to a request that asked for a stream, is a stream, not a whole answer."""
+        ...
+
+    def read_error(self, status: int, content_type: str, body: bytes) -> GatewayError:
+        """Map a provider's error answer, whatever its shape. `upstream.verbatim` says whether `body` may go out as it is
+        to a client of this dialect.
+        """
+        ...
+
+    def write_chat(self, chat: Chat, model: str, facts: Facts, loss: Loss, *, ask_usage: bool) -> Outgoing:
+        """The request for a provider's `model`. A pure function of `chat` and `facts`: the same history gives the same
+        bytes. What cannot be said is told to `loss`, which may raise.
+        """
+        ...
+
+    def read_answer(self, body: bytes, seed: str) -> Reply:
+        """A 2xx whole answer. Raises `GatewayError` when it is an error or not of this dialect.
+
+        `seed` is unique to the request: ids of tool calls are made from it where the provider names none.
+        """
+        ...
+
+    def reader(self, seed: str) -> Reader:
+        """A fresh reader of one streamed answer; `seed` as for `read_answer`."""
+        ...
+
+    def write_count(self, chat: Chat, model: str, facts: Facts) -> Outgoing | None:
+        """The question how many tokens `chat` has; None where providers of this dialect cannot be asked."""
+        ...
+
+    def read_count(self, body: bytes) -> int:
+        """A provider's answer to that. Raises `GatewayError(UPSTREAM_PROTOCOL)` where it is none."""
+        ...
+
+
+class Dialect(ProviderDialect, Protocol):
+    """One wire API as both sides speak it."""
 
     own_urls: bool
     """URLs in its requests may name what the provider itself keeps: to one of the same dialect they always go as they are."""
@@ -180,8 +220,8 @@ class Dialect(Protocol):
         """The `content-type` of a streamed answer to a client."""
         ...
 
-    def streams(self, content_type: bytes) -> bool:
-        """Whether a provider's answer of this type, to a request that asked for a stream, is a stream, not a whole answer."""
+    def write_error(self, error: GatewayError) -> bytes:
+        """A JSON error body for a client."""
         ...
 
     # Same dialect: bytes pass ------------------------------------------------------------------------------------------
@@ -206,18 +246,6 @@ class Dialect(Protocol):
         """Prompt tokens guessed from the request's size; for answers that broke before usage was reported."""
         ...
 
-    # Errors ------------------------------------------------------------------------------------------------------------
-
-    def read_error(self, status: int, content_type: str, body: bytes) -> GatewayError:
-        """Map a provider's error answer, whatever its shape. `upstream.verbatim` says whether `body` may go out as it is
-        to a client of this dialect.
-        """
-        ...
-
-    def write_error(self, error: GatewayError) -> bytes:
-        """A JSON error body."""
-        ...
-
     # Different dialects: through canon ---------------------------------------------------------------------------------
 
     def read_chat(self, ask: Ask) -> Chat:
@@ -226,39 +254,12 @@ class Dialect(Protocol):
         """
         ...
 
-    def write_chat(self, chat: Chat, model: str, facts: Facts, loss: Loss, *, ask_usage: bool) -> Outgoing:
-        """The request for a provider's `model`. A pure function of `chat` and `facts`: the same history gives the same
-        bytes. What cannot be said is told to `loss`, which may raise.
-        """
-        ...
-
-    def read_answer(self, body: bytes, seed: str) -> Reply:
-        """A 2xx whole answer. Raises `GatewayError` as `read_reply` does.
-
-        `seed` is unique to the request: ids of tool calls are made from it where the provider names none.
-        """
-        ...
-
     def write_answer(self, reply: Reply, frame: Frame) -> bytes:
         """The whole answer for a client."""
         ...
 
-    def reader(self, seed: str) -> Reader:
-        """A fresh reader of one streamed answer; `seed` as for `read_answer`."""
-        ...
-
     def writer(self, frame: Frame) -> Writer:
         """A fresh writer of one streamed answer."""
-        ...
-
-    # Counting tokens ---------------------------------------------------------------------------------------------------
-
-    def write_count(self, chat: Chat, model: str, facts: Facts) -> Outgoing | None:
-        """The question how many tokens `chat` has; None where providers of this dialect cannot be asked."""
-        ...
-
-    def read_count(self, body: bytes) -> int:
-        """A provider's answer to that. Raises `GatewayError(UPSTREAM_PROTOCOL)` where it is none."""
         ...
 
     def write_count_answer(self, tokens: int) -> bytes:

@@ -19,8 +19,9 @@ from trunkline.canon.errors import GatewayError, Kind, Upstream
 _PASSING = frozenset({408, 409, 429})
 _MESSAGE_LENGTH = 2048
 #: Keys under which a message was seen, in the order they are looked for: OpenAI, Anthropic and Gemini `error.message`; xAI
-#: and Ollama `error`; Mistral, Cerebras, Cohere, Bedrock `message`; Mistral and FastAPI servers `detail`, with a list of `msg`.
-_MESSAGE_KEYS = ("error", "message", "detail", "msg")
+#: and Ollama `error`; Mistral, Cerebras, Cohere, Bedrock `message`; Mistral and FastAPI servers `detail`, with a list of `msg`;
+#: what stands before AWS's services `Message`.
+_MESSAGE_KEYS = ("error", "message", "detail", "msg", "Message")
 _DEPTH = 4
 _BODY_KEPT = 4096
 _VERBATIM_BYTES = 64 * 1024

@@ -1,4 +1,4 @@
-"""Documents of plain text, for dialects whose models read text and no files."""
+"""Media as text: documents for models that read no files, and what models draw for clients that read no media."""
 
 from __future__ import annotations
 
@@ -14,3 +14,9 @@ def document(media: Media) -> str:
     except ValueError:
         text = media.data
     return f"{media.name}\n{text}" if media.name else text
+
+
+def shown(media: Media) -> str:
+    """What a model has drawn or said, as Markdown, for an API whose answers hold no media or whose clients cannot read them."""
+    place = media.url or f"data:{media.media_type};base64,{media.data}"
+    return f"{'!' if media.kind == 'image' else ''}[{media.name or media.kind}]({place})"

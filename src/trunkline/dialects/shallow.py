@@ -6,6 +6,7 @@ What a field means belongs in the dialects, but for the few that most of them sp
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import msgspec
 
@@ -18,6 +19,7 @@ _MODEL_LENGTH = 256
 _NULL = msgspec.Raw(b"null")
 _text = msgspec.json.Decoder(str).decode
 _flag = msgspec.json.Decoder(bool | None).decode
+_nested = msgspec.json.Decoder(dict[str, msgspec.Raw] | None).decode
 _LONE_SURROGATE = re.compile(rb"\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]")
 
 
@@ -77,3 +79,23 @@ def flag_of(found: dict[str, msgspec.Raw], name: str, path: str) -> bool | None:
     except msgspec.ValidationError:
         raise bad(path, "must be a boolean") from None
     return flag
+
+
+def nested_of(found: dict[str, msgspec.Raw], name: str) -> dict[str, msgspec.Raw]:
+    """The fields of an object inside; none where it is absent or null. Raises `GatewayError(BAD_REQUEST)`."""
+    try:
+        nested: dict[str, msgspec.Raw] = _nested(found.get(name, _NULL)) or {}
+    except msgspec.ValidationError:
+        raise bad(name, "must be an object") from None
+    return nested
+
+
+def values_of(found: dict[str, msgspec.Raw]) -> dict[str, Any]:
+    """Every field decoded. Raises `GatewayError(BAD_REQUEST)` that names the one that no one can hold."""
+    told: dict[str, Any] = {}
+    for name, raw in found.items():
+        try:
+            told[name] = msgspec.json.decode(raw)
+        except (ValueError, RecursionError) as error:
+            raise bad(name, f"is not valid: {error}") from None
+    return told

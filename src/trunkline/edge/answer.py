@@ -67,6 +67,7 @@ class Answer:
         "_sink",
         "_size",
         "_until_close",
+        "asked",
         "deadlines",
         "headed",
         "headers",
@@ -84,6 +85,8 @@ class Answer:
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self.headed: asyncio.Future[None] = loop.create_future()
         self.started = self._last = loop.time()
+        self.asked = self.started
+        """When the request's last byte went out: the first byte of the answer is waited for from then on."""
         self.status = 0
         self.headers: dict[bytes, bytes] = {}
         self.touched = False
@@ -161,7 +164,9 @@ class Answer:
         self._overhead += len(data)
         try:
             parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+        except httptools.HttpParserUpgrade as error:
+            self._upgraded(data[error.args[0] :])
+        except httptools.HttpParserError as error:
             if self._finished:
                 self._carrier.drop()  # bytes after the end: the answer stands, the connection cannot be trusted
             elif isinstance(error, httptools.HttpParserCallbackError) and isinstance(error.__context__, Exception):
@@ -179,7 +184,7 @@ class Answer:
         else:
             self.fail(GatewayError(Kind.UPSTREAM_BROKEN, "The provider broke off its answer."))
 
-    def fail(self, error: GatewayError) -> None:
+    def fail(self, error: Exception) -> None:
         """End with this error: raised to whoever awaits the head or the body."""
         self._break(error)
 
@@ -189,7 +194,7 @@ class Answer:
         if self._paused or self._finished:
             return total if not self._finished else NEVER
         if self._size == 0:
-            return min(total, self.started + self.deadlines.first_byte)
+            return min(total, self.asked + self.deadlines.first_byte)
         return min(total, self._last + self.deadlines.idle)
 
     def late(self) -> GatewayError:
@@ -283,6 +288,10 @@ class Answer:
         self._carrier.release(keep=keep)
         if self._done is not None and not self._done.done():
             self._done.set_result(None)
+
+    def _upgraded(self, rest: bytes) -> None:  # noqa: ARG002 - for an answer that may be an upgrade
+        """The provider stopped speaking HTTP; `rest` came behind its head."""
+        self._break(_protocol("It changed to another protocol."))
 
     def _break(self, error: Exception) -> None:
         if self._finished:

@@ -1,7 +1,7 @@
 """HTTP/1.1 out: requests to providers over pooled connections. The only way bytes leave for a provider.
 
 Redirects are never followed. One silent second try is made, and only when a *reused* connection died before any byte of
-an answer: the provider closed it as we sent. Everything else is the pipeline's decision.
+an answer, and the body was held whole: the provider closed it as we sent. Everything else is the pipeline's decision.
 """
 
 from __future__ import annotations
@@ -10,16 +10,21 @@ import asyncio
 from collections.abc import Callable
 from typing import cast
 
+from msgspec import structs
 from typing_extensions import override
 
 from trunkline.canon.errors import GatewayError, Kind
 from trunkline.canon.wire import Deadlines, Origin, WireRequest
 from trunkline.edge.answer import Answer
 from trunkline.edge.dial import dial
+from trunkline.edge.handshake import Handshake, accept, asking, new_key
 from trunkline.edge.pool import Pool
+from trunkline.edge.side import Side
 from trunkline.edge.timers import NEVER, Sweep
+from trunkline.edge.upload import Upload
 
 _MAX_POOLS = 4096
+_METHODS = {"POST": b"POST", "GET": b"GET", "DELETE": b"DELETE"}
 
 
 class Upstream(asyncio.Protocol):
@@ -31,6 +36,8 @@ class Upstream(asyncio.Protocol):
         self._transport: asyncio.Transport = cast("asyncio.Transport", None)
         self._pool: Pool[Upstream] | None = None
         self._answer: Answer | None = None
+        self._upload: Upload | None = None
+        """A body that has not been sent to its end."""
         self._closed = False
         self.deadline = NEVER
         self.served = 0
@@ -50,9 +57,29 @@ class Upstream(asyncio.Protocol):
             answer.ended(None)
             return answer
         self._answer = answer
+        body = request.body
+        if isinstance(body, bytes):
+            self._transport.writelines([_head(request), body])
+        else:
+            self._transport.write(_head(request))
+            self._upload = Upload(self._transport, body)
+            answer.asked = NEVER
+            answer.headed.add_done_callback(self._answered)
+            self._upload.start(self._loop, self._uploaded)
         self.deadline = self._next_check(answer)
-        self._transport.writelines([_head(request), request.body])
         return answer
+
+    def upgrade(self, request: WireRequest) -> Handshake:
+        """Ask to speak WebSocket; the answer begins to arrive."""
+        key = new_key()
+        handshake = Handshake(self._loop, self, (request.deadlines, request.limit), accept(key), self._switch)
+        if not self.usable():
+            handshake.ended(None)
+            return handshake
+        self._answer = handshake
+        self.deadline = self._next_check(handshake)
+        self._transport.write(_head(structs.replace(request, head=request.head + asking(key))))
+        return handshake
 
     def usable(self) -> bool:
         """Open and clean."""
@@ -77,10 +104,46 @@ class Upstream(asyncio.Protocol):
         self._sweep.leave(self)
         answer, self._answer = self._answer, None
         pool, self._pool = self._pool, None
+        self._stop_upload()
         if answer is not None:
             answer.ended(exc)
         if pool is not None:
             pool.lost(self)
+
+    @override
+    def pause_writing(self) -> None:
+        if self._upload is not None and self._answer is not None:
+            self._upload.pause()
+            self.deadline = self._next_check(self._answer)
+
+    @override
+    def resume_writing(self) -> None:
+        if self._upload is not None:
+            self._upload.resume()
+
+    # a body that is passed on ---------------------------------------------------------------------------------------
+
+    def _uploaded(self, error: Exception | None) -> None:
+        """The body was sent to its end, or failed."""
+        answer = cast("Answer", self._answer)
+        if error is not None:
+            answer.fail(error)
+        else:
+            self._upload = None
+            answer.asked = self._loop.time()
+            self.deadline = self._next_check(answer)
+
+    def _answered(self, _: asyncio.Future[None]) -> None:
+        """An answer's head is in, or will never be: what is not yet sent, is not wanted."""
+        if self._upload is not None and self._answer is not None and not self._closed:
+            self._answer.asked = self._loop.time()
+            self.deadline = self._next_check(self._answer)
+        self._stop_upload()
+
+    def _stop_upload(self) -> None:
+        """It stays the unfinished one, so that this connection is not used again."""
+        if self._upload is not None:
+            self._upload.stop()
 
     # the answer's calls ---------------------------------------------------------------------------------------------
 
@@ -96,20 +159,30 @@ class Upstream(asyncio.Protocol):
         """Close at once; never used again."""
         self._closed = True
         self.deadline = NEVER
+        self._stop_upload()
         self._transport.abort()
 
     def release(self, *, keep: bool) -> None:
         """The answer was read to its end."""
         self.served += 1
-        sent = self._transport.get_write_buffer_size() == 0  # else the answer came before the request had left
+        # Else the answer came before the request had left.
+        sent = self._upload is None and self._transport.get_write_buffer_size() == 0
         if keep and sent and self._pool is not None and self.usable():
             self._answer = None
             self.deadline = self._loop.time() + self._pool.origin.keep_idle
             self._pool.give_back(self)
-        else:
+        elif sent:
             self._closed = True
             self.deadline = NEVER
             self._transport.close()
+        else:
+            self.drop()  # a provider that takes no more would keep it open
+
+    def _switch(self, ahead: bytes) -> Side:
+        """Stop speaking HTTP on it. It stays ours to count until it is lost."""
+        self._answer = None
+        self.deadline = NEVER
+        return Side(self._transport, self.connection_lost, ahead)
 
     def expire(self, now: float) -> None:
         """An idle connection is old, or an answer may be late."""
@@ -118,6 +191,8 @@ class Upstream(asyncio.Protocol):
             return
         if self._answer.next_deadline() <= now:
             self._answer.fail(self._answer.late())
+        elif self._upload is not None and self._upload.stalled():
+            self._answer.fail(GatewayError(Kind.UPSTREAM_TIMEOUT, "The provider stopped taking the request's body."))
         else:
             self.deadline = self._next_check(self._answer)
 
@@ -141,7 +216,9 @@ class Client:
     async def send(self, request: WireRequest, on_sent: Callable[[], None] = _unheard) -> Answer:
         """Send `request` and return the answer once its head is in. Raises `GatewayError`.
 
-        `on_sent` is called when a connection was had and the request goes out. Cancelling closes the connection.
+        `on_sent` is called when a connection was had and the request goes out. Cancelling closes the connection. A `Body` is
+        sent while it arrives, by one task that ends before this does: an answer that comes before its end is returned at once
+        and stops it; what the body raises is raised. Nothing else may pump it.
         """
         pool = self.pools.get(request.origin) or self._pool(request.origin)
         connection = pool.take() or await self._open(pool, request.deadlines)
@@ -151,10 +228,24 @@ class Client:
             return await _headed(answer)
         except GatewayError as error:
             stale = error.kind is Kind.UPSTREAM_BROKEN and connection.served > 0 and not answer.touched
-            if not stale:
+            if not stale or not isinstance(request.body, bytes):
                 raise
         connection = await self._open(pool, request.deadlines)
         return await _headed(connection.exchange(request))
+
+    async def upgrade(self, request: WireRequest, on_sent: Callable[[], None] = _unheard) -> Answer | Side:
+        """Ask a provider to speak WebSocket: its refusal as an ordinary answer, or the connection. Raises `GatewayError`.
+
+        `request` is a GET without body; its head may name subprotocols. The side must be given to `tunnel`, or cut; until it is
+        lost it counts in the pool of its origin. Of the deadlines, `connect` and `first_byte` hold, and `total` for a refusal.
+        """
+        pool = self.pools.get(request.origin) or self._pool(request.origin)
+        spare = pool.take() if pool.open >= request.origin.max_connections else None
+        connection = spare or await self._open(pool, request.deadlines)
+        on_sent()
+        handshake = connection.upgrade(request)
+        await _headed(handshake)
+        return handshake.side or handshake
 
     def _pool(self, origin: Origin) -> Pool[Upstream]:
         if len(self.pools) >= _MAX_POOLS:
@@ -199,10 +290,11 @@ def _head(request: WireRequest) -> bytes:
         target = f"http://{host}:{origin.port}{target}"
         if origin.proxy.authorization is not None:
             head += b"proxy-authorization: " + origin.proxy.authorization + b"\r\n"
-    if request.method == "GET":
-        return b"GET %b HTTP/1.1\r\n%b\r\n" % (target.encode("ascii"), head)
-    return b"POST %b HTTP/1.1\r\n%bcontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % (
-        target.encode("ascii"),
-        head,
-        len(request.body),
-    )
+    method, place, body = _METHODS[request.method], target.encode("ascii"), request.body
+    if not isinstance(body, bytes):
+        framing = b"transfer-encoding: chunked" if body.length is None else b"content-length: %d" % body.length
+        return b"%b %b HTTP/1.1\r\n%bcontent-type: %b\r\n%b\r\n\r\n" % (method, place, head, request.content_type, framing)
+    if body or request.method == "POST":
+        parts = (method, place, head, request.content_type, len(body))
+        return b"%b %b HTTP/1.1\r\n%bcontent-type: %b\r\ncontent-length: %d\r\n\r\n" % parts
+    return b"%b %b HTTP/1.1\r\n%b\r\n" % (method, place, head)

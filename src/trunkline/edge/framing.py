@@ -34,8 +34,7 @@ class ChunkedDecoder:
 
     def __init__(self, limit: int) -> None:
         """`limit`: bytes of decoded body, after which `TooLarge` is raised."""
-        self.body = bytearray()
-        """What was decoded so far. One buffer: a list of tiny chunks would take ten times the memory of their bytes."""
+        self._body = bytearray()  # one buffer: a list of tiny chunks would take ten times the memory of their bytes
         self.size = 0
         """Bytes announced so far, the current chunk's in full."""
         self.done = False
@@ -52,7 +51,7 @@ class ChunkedDecoder:
         position = 0
         while not self.done:
             if self._left:
-                position = self._take(data, position)
+                position = self._chunk(data, position)
             elif self._in_trailers:
                 position = self._trailer(data, position)
             else:
@@ -60,6 +59,17 @@ class ChunkedDecoder:
             if position < 0:
                 return b""
         return data[position:]
+
+    @property
+    def held(self) -> int:
+        """Bytes that were decoded and not taken."""
+        return len(self._body)
+
+    def take(self) -> bytes:
+        """What was decoded since it was last taken. Not taken, it is held, up to the limit."""
+        taken = bytes(self._body)
+        self._body.clear()
+        return taken
 
     def _wait(self, data: bytes, position: int) -> int:
         self._rest = data[position:]
@@ -82,10 +92,10 @@ class ChunkedDecoder:
             self._left = size + 2
         return match.end()
 
-    def _take(self, data: bytes, position: int) -> int:
+    def _chunk(self, data: bytes, position: int) -> int:
         body = data[position : position + max(self._left - 2, 0)]
         if body:
-            self.body += body
+            self._body += body
             self._left -= len(body)
             position += len(body)
         if position == len(data):

@@ -24,7 +24,7 @@ class ServerLimits(msgspec.Struct, frozen=True):
     keep_alive: float = 75.0
     """Seconds an idle connection is kept between requests."""
     stall_timeout: float = 60.0
-    """Seconds a client may take none of what waits for it."""
+    """Seconds a client may take none of what waits for it, or bring none of a body that is passed on while it arrives."""
     max_connections: int = 10_000
     max_connections_per_ip: int | None = None
     write_high: int = 64 * KIB

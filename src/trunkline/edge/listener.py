@@ -12,7 +12,8 @@ import ssl
 from collections import Counter
 from functools import partial
 
-from trunkline.edge.server import Connection, Server
+from trunkline.edge.connection import Connection
+from trunkline.edge.server import Served, Server
 
 _BACKLOG = 2048
 _SEND_BUFFER = 128 * 1024
@@ -123,13 +124,13 @@ class Listener:
         timeout = self._server.limits.header_timeout if self._tls is not None else None
         try:
             await self._loop.connect_accepted_socket(
-                partial(self._server.connection, ip), sock, ssl=self._tls, ssl_handshake_timeout=timeout
+                partial(Connection, self._server, ip), sock, ssl=self._tls, ssl_handshake_timeout=timeout
             )
         except (OSError, ssl.SSLError):  # the peer left, or speaks no TLS: nothing to answer
             sock.close()
             self._forget(ip)
 
-    def _left(self, connection: Connection) -> None:
+    def _left(self, connection: Served) -> None:
         self._forget(connection.client)
 
     def _forget(self, ip: str) -> None:

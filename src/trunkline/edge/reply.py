@@ -5,6 +5,9 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Protocol
 
+from trunkline.canon.errors import GatewayError, Kind
+from trunkline.edge.side import Side
+
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _BIG = 16 * 1024
 """Pieces from this size on are written in three parts, not copied into one."""
@@ -55,6 +58,10 @@ class Line(Protocol):
         """Drop the connection at once, so that the answer cannot look complete."""
         ...
 
+    def switch(self) -> Side:
+        """Stop speaking HTTP on it."""
+        ...
+
 
 class Reply:
     """Writes one answer: `send` whole, or `start`, `write`…, `end`. After the client left, everything is a no-op."""
@@ -91,6 +98,22 @@ class Reply:
     def close_after(self) -> None:
         """End the connection after this answer."""
         self._keep = False
+
+    def keep_after(self) -> None:
+        """Let the connection serve another request after this answer, where its head did not say otherwise."""
+        self._keep = not self.started or self._keep
+
+    def switch(self, headers: bytes) -> Side:
+        """Answer 101 and stop speaking HTTP: what comes and goes from here on is the side's. For `tunnel`.
+
+        Raises `GatewayError` where the client is gone.
+        """
+        if self.gone:
+            raise GatewayError(Kind.CLIENT_GONE, "The client closed the connection.")
+        self.status = 101
+        self._out(_STATUS_LINES[101][self._probed :] + headers + b"\r\n")
+        self.started = self.ended = True
+        return self._line.switch()
 
     def send(self, status: int, headers: bytes, body: bytes) -> None:
         """A whole answer. `headers` are complete lines, each ending CRLF; framing is added here."""

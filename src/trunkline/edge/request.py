@@ -10,6 +10,8 @@ import re
 import httptools
 
 from trunkline.canon.errors import GatewayError, Kind
+from trunkline.canon.wire import Body
+from trunkline.edge.handshake import key_of
 from trunkline.edge.limits import ServerLimits
 
 _HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%:\[\]-]*")
@@ -21,7 +23,20 @@ _VERSIONS = {"1.1", "1.0"}
 class Request:
     """One request. `headers` has lower-case names; `body` is whole once the request is handled."""
 
-    __slots__ = ("body", "client", "headers", "keep_alive", "length", "method", "path", "query", "started", "version")
+    __slots__ = (
+        "body",
+        "client",
+        "headers",
+        "keep_alive",
+        "length",
+        "method",
+        "path",
+        "query",
+        "started",
+        "stream",
+        "version",
+        "websocket",
+    )
 
     def __init__(self, client: str, started: float) -> None:
         """`client` is the peer's IP address, `started` the monotonic clock at the first byte."""
@@ -36,6 +51,10 @@ class Request:
         self.length: int | None = 0
         """Length of the body in bytes; None where it comes in chunks."""
         self.body = b""
+        self.stream: Body | None = None
+        """The body while it arrives, for a call that streams; None where there is none, or where it is in `body`."""
+        self.websocket = b""
+        """The client's key, where it soundly asks to speak WebSocket from here on; else empty."""
 
 
 class HeadParser:
@@ -62,7 +81,7 @@ class HeadParser:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            pass  # an upgrade may be ignored (RFC 9110 section 7.8); CONNECT is refused as a method
+            pass  # whether it is taken up, its call decides (RFC 9110 section 7.8); CONNECT is refused as a method
         except httptools.HttpParserCallbackError as error:
             if isinstance(error.__context__, GatewayError):
                 raise error.__context__ from None
@@ -116,6 +135,8 @@ class HeadParser:
         self._split_url(request)
         tokens = headers.get(b"connection", b"").lower()
         request.keep_alive = request.version == "1.1" and b"close" not in tokens
+        if b"upgrade" in headers and request.version == "1.1" and request.method == "GET" and request.length == 0:
+            request.websocket = key_of(headers)
 
     def _frame(self, request: Request, headers: dict[bytes, bytes]) -> None:
         if b"transfer-encoding" in headers:

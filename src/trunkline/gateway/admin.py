@@ -16,6 +16,7 @@ class AdminCall:
     """One request to the admin listener."""
 
     max_body = 0
+    streams = False
 
     def __init__(self, endpoint: Endpoint, metrics: Metrics, *, ready: bool) -> None:
         self._endpoint = endpoint

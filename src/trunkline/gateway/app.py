@@ -8,13 +8,15 @@ from __future__ import annotations
 import re
 
 from trunkline.canon.errors import GatewayError, Kind
+from trunkline.dialects.forms import is_form
+from trunkline.dialects.realtime import key_of
 from trunkline.edge.reply import Reply
 from trunkline.edge.request import Request
 from trunkline.edge.server import Task
 from trunkline.gateway import health
 from trunkline.gateway.catalogue import tell
 from trunkline.gateway.cors import Cors
-from trunkline.gateway.endpoints import Endpoint, Job, dialect_at, find
+from trunkline.gateway.endpoints import Endpoint, dialect_at, find
 from trunkline.pipeline.exchange import Door, Exchange, Parts
 from trunkline.pipeline.outgoing import id_lines, retry_after
 from trunkline.pipeline.run import run
@@ -34,22 +36,28 @@ _TOLD = {Kind.UNAUTHENTICATED: b"www-authenticate: Bearer\r\n", Kind.UNSUPPORTED
 class DataCall:
     """A request that was let in."""
 
-    __slots__ = ("_endpoint", "_extra", "_gateway", "_principal", "max_body")
+    __slots__ = ("_endpoint", "_extra", "_gateway", "_principal", "max_body", "streams")
 
-    def __init__(self, gateway: Gateway, endpoint: Endpoint, principal: Principal, extra: bytes) -> None:
+    def __init__(
+        self, gateway: Gateway, endpoint: Endpoint, principal: Principal, extra: bytes, content_type: bytes = b""
+    ) -> None:
+        """`content_type` of the request's body."""
         self._gateway = gateway
         self._endpoint = endpoint
         self._principal = principal
         self._extra = extra
-        self.max_body = 0 if principal is _NOBODY else _max_body(endpoint.job, gateway.max_body)
+        self.streams = endpoint.passing is not None and endpoint.passing.form and is_form(content_type)
+        """Its body is passed on while it arrives."""
+        most = gateway.parts.live.snapshot.server.max_upload if self.streams else gateway.max_body
+        self.max_body = 0 if principal is _NOBODY else _max_body(endpoint, most)
 
     def start(self, request: Request, reply: Reply) -> Task | None:
         """Answer small questions at once; give the rest to the pipeline."""
         endpoint, gateway = self._endpoint, self._gateway
         if request.method == "OPTIONS":
             reply.send(204, _allow(endpoint) + self._extra, b"")
-        elif endpoint.job in {"chat", "count"}:
-            door = Door(endpoint.name, endpoint.dialect, endpoint.named)
+        elif endpoint.job in {"chat", "count", "embed", "image", "pass", "realtime"}:
+            door = Door(endpoint.name, endpoint.dialect, endpoint.named, endpoint.passing)
             exchange = Exchange(gateway.parts, door, self._principal, request, reply, self._extra)
             return run(exchange, gateway.parts, endpoint.job)
         elif endpoint.public:
@@ -98,7 +106,7 @@ class Gateway:
         principal = self._authenticate(request, endpoint)
         if b"content-encoding" in request.headers and request.headers[b"content-encoding"].lower() != b"identity":
             raise GatewayError(Kind.UNSUPPORTED_ENCODING, "Send the body as it is, without content-encoding.")
-        return DataCall(self, endpoint, principal, extra)
+        return DataCall(self, endpoint, principal, extra, request.headers.get(b"content-type", b""))
 
     def refuse(self, request: Request, reply: Reply, error: GatewayError) -> None:
         """Answer with an error that came before any exchange began, and log it."""
@@ -148,6 +156,8 @@ class Gateway:
                 principal = keys.find(headers[name])
                 if principal is not None:
                     return principal
+        if endpoint.job == "realtime" and (principal := keys.find(key_of(headers.get(b"sec-websocket-protocol", b"")))):
+            return principal
         query = _QUERY_KEY.search(request.query) if endpoint.query_key else None
         if query is not None and (principal := keys.find(query[1])) is not None:
             return principal
@@ -167,11 +177,13 @@ def _endpoint(request: Request) -> Endpoint | None:
     return find(request.method, request.path, request.query, request.headers)
 
 
-def _max_body(job: Job, most: int) -> int:
+def _max_body(endpoint: Endpoint, most: int) -> int:
     """Bytes a body may have: an endpoint that reads none takes none."""
-    match job:
-        case "chat" | "count":
+    match endpoint.job:
+        case "chat" | "count" | "embed" | "image":
             return most
+        case "pass":
+            return most if endpoint.method == "POST" else 0
         case "show":
             return _MAX_SMALL
         case _:

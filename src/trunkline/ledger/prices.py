@@ -157,8 +157,10 @@ class PriceList(msgspec.Struct, frozen=True):
     """By our provider kind; the first entry that matches counts."""
 
 
-_SOLE_OWNERS = frozenset({"anthropic", "gemini", "openai"})
-"""Kinds that sell only their own models: an owner before the name (`models/`, `google/`) says nothing."""
+_PRICED_AS = {"azure": "openai", "vertex": "gemini"}
+"""Kinds that sell at another's list prices; what a region or a contract adds is not in it."""
+_SOLE_OWNERS = frozenset({"anthropic", "bedrock", "gemini", "openai"})
+"""Kinds where what stands before the name's last slash says nothing: an owner (`models/`, `google/`), the rest of an ARN."""
 _COMPACT_DATE = re.compile(r"-(20\d{2})(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?=-|:|$)")
 
 
@@ -195,7 +197,7 @@ class Prices:
     def _look_up(self, kind: str, model: str) -> Price | None:
         if kind in FREE_KINDS:
             return FREE
-        name = model.lower()
+        name, kind = model.lower(), _PRICED_AS.get(kind, kind)
         entries = self._kinds.get(kind, ())
         names = (name, name.rpartition("/")[2]) if kind in _SOLE_OWNERS else (name,)
         for spelling in (dated for known in names for dated in (known, _dashed(known))):

@@ -2,41 +2,62 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from trunkline.canon.errors import GatewayError, Kind
+from trunkline.canon.wire import Deadlines
+from trunkline.dialects.dialect import Ask
 from trunkline.ledger.record import Open
 from trunkline.pipeline.exchange import Exchange, Parts
 from trunkline.policy.keys import invalid, not_allowed
 from trunkline.providers.provider import Target
+from trunkline.routing.route import Route
 
 
 def admit(exchange: Exchange, parts: Parts) -> Target:
     """The target to ask. Raises `GatewayError` (400, 401, 403, 404, 503); after it returns, the request is accepted."""
+    known(exchange, parts)
+    ask = exchange.ask = exchange.asks.read_request(exchange.request.body, exchange.named)
+    route = allowed(exchange, ask.model)
+    return accept(exchange, parts, route.targets[0], route.deadlines)
+
+
+def known(exchange: Exchange, parts: Parts) -> None:
+    """Whether the key still holds: a body may arrive long after its head was let in. Raises `GatewayError` (401)."""
     if not parts.live.keys.holds(exchange.principal):
         raise invalid()
-    ask = exchange.ask = exchange.dialect.read_request(exchange.request.body, exchange.named)
-    principal, snapshot = exchange.principal, exchange.snapshot
-    if not principal.may_use(ask.model):
-        raise not_allowed(ask.model)
-    route = snapshot.route(ask.model)
+
+
+def allowed(exchange: Exchange, model: str) -> Route:
+    """What a model's name means to this caller. Raises `GatewayError` (403, 404)."""
+    if not exchange.principal.may_use(model):
+        raise not_allowed(model)
+    route = exchange.snapshot.route(model)
     if route is None:
         raise GatewayError(
             Kind.NOT_FOUND,
-            f"The model {ask.model!r} does not exist here. GET /v1/models lists what this key may use.",
+            f"The model {model!r} does not exist here. GET /v1/models lists what this key may use.",
             code="model_not_found",
             param="model",
         )
-    if snapshot.ledger.required and not parts.journal.can_accept():
+    return route
+
+
+def accept(exchange: Exchange, parts: Parts, target: Target, deadlines: Deadlines) -> Target:
+    """Open the record of a request that was read, however it was. Raises `GatewayError` (503)."""
+    ask = cast("Ask", exchange.ask)
+    if exchange.snapshot.ledger.required and not parts.journal.can_accept():
         raise GatewayError(
             Kind.LEDGER_UNAVAILABLE,
             "The gateway cannot account for requests at the moment and refuses them. Try again later.",
             retry_after=5.0,
         )
-    exchange.deadlines = route.deadlines
-    target = exchange.target = route.targets[0]
+    exchange.deadlines = deadlines
+    exchange.target = target
     exchange.opened = Open(
         id=exchange.id,
         started_ns=exchange.started_ns,
-        key=principal.name,
+        key=exchange.principal.name,
         endpoint=exchange.endpoint,
         dialect=exchange.dialect.name,
         model=ask.model,

@@ -9,20 +9,23 @@ import msgspec
 
 from trunkline.canon.errors import GatewayError, Kind
 from trunkline.canon.wire import WireRequest
-from trunkline.dialects.dialect import Ask, Dialect, Outgoing
+from trunkline.dialects.dialect import Ask, Outgoing, ProviderDialect
+from trunkline.dialects.table import DIALECTS
 from trunkline.pipeline.echo import EchoAnswer
 from trunkline.pipeline.exchange import Exchange, Parts
 from trunkline.pipeline.outgoing import scrub
 from trunkline.pipeline.prepare import prepare
+from trunkline.pipeline.wire import wire
 from trunkline.providers.forward import forwarded, unused
+from trunkline.providers.hosting import place
 from trunkline.providers.provider import Target
 
 _MAX_ERROR = 1024 * 1024
 """Bytes of a provider's error answer; a longer one cannot be used."""
 _MAX_ID = 128
 _MAX_RETRY_AFTER = 64
-_IDS = (b"x-request-id", b"request-id")
-"""Where providers tell their own id of a request: OpenAI's name and Anthropic's."""
+_IDS = (b"x-request-id", b"request-id", b"x-amzn-requestid")
+"""Where providers tell their own id of a request: OpenAI's name, Anthropic's and AWS's."""
 
 
 class Incoming(Protocol):
@@ -52,24 +55,23 @@ class Incoming(Protocol):
         ...
 
 
-async def attempt(exchange: Exchange, parts: Parts, target: Target) -> Incoming:
-    """A 2xx answer of `target`. Raises `GatewayError` for anything else."""
-    ask = cast("Ask", exchange.ask)
+async def attempt(exchange: Exchange, parts: Parts, target: Target, part: Ask | None = None) -> Incoming:
+    """A 2xx answer of `target`. Raises `GatewayError` for anything else. `part`: asked in place of the whole request."""
+    ask = part or cast("Ask", exchange.ask)
     passage = exchange.passage = await prepare(exchange, parts, ask, target)
     lines, held = (
         forwarded(target.provider, exchange.request.headers) if passage.shallow else (b"", unused(exchange.request.headers))
     )
     exchange.dropped = (*passage.dropped, *held)
     if target.provider.builtin:
-        return EchoAnswer(
-            passage.dialect.read_request(passage.outgoing.body), exchange.id, exchange.started_ns // 1_000_000_000
-        )
+        asked = DIALECTS[passage.dialect.name].read_request(passage.outgoing.body)
+        return EchoAnswer(asked, exchange.id, exchange.started_ns // 1_000_000_000)
     most = target.provider.max_stream if ask.stream else target.provider.max_answer
     return await ask_provider(exchange, parts, passage.dialect, passage.outgoing, (lines, most))
 
 
 async def ask_provider(
-    exchange: Exchange, parts: Parts, dialect: Dialect, outgoing: Outgoing, rest: tuple[bytes, int]
+    exchange: Exchange, parts: Parts, dialect: ProviderDialect, outgoing: Outgoing, rest: tuple[bytes, int]
 ) -> Incoming:
     """Send one request and look at its answer's head. `rest`: header lines of the client's own, and bytes the answer may have.
 
@@ -77,17 +79,21 @@ async def ask_provider(
     """
     provider = cast("Target", exchange.target).provider
     lines, most = rest
-    answer = await parts.client.send(
-        WireRequest(
-            provider.origin,
-            provider.base_path + outgoing.path,
-            provider.head + outgoing.head + lines,
-            outgoing.body,
-            exchange.deadlines,
-            most,
-        ),
-        exchange.mark_sent,
-    )
+    placed = place(provider, dialect.name, cast("Target", exchange.target).model, outgoing)
+    request = await wire(provider, parts.credentials, placed, lines, (exchange.deadlines, most))
+    return await ask_for(exchange, parts, dialect, request)
+
+
+async def ask_for(exchange: Exchange, parts: Parts, dialect: ProviderDialect, request: WireRequest) -> Incoming:
+    """Send a request that is ready and look at its answer's head, as `ask_provider` does. `dialect` reads its errors."""
+    credential = parts.credentials.get(cast("Target", exchange.target).provider.name)
+    if credential is not None:
+        exchange.secrets = credential.secrets
+    return await judged(exchange, await parts.client.send(request, exchange.mark_sent), dialect)
+
+
+async def judged(exchange: Exchange, answer: Incoming, dialect: ProviderDialect) -> Incoming:
+    """An answer whose head is in, where it is a 2xx one. Raises `GatewayError` for any other, read by `dialect`."""
     exchange.upstream_id = next((told for name in _IDS if (told := _told(exchange, answer, name, _MAX_ID))), "")
     if 200 <= answer.status < 300:
         exchange.answered = True
@@ -108,7 +114,7 @@ async def read_at_most(answer: Incoming, most: int) -> bytes:
     return bytes(body)
 
 
-async def _refusal(exchange: Exchange, answer: Incoming, dialect: Dialect) -> GatewayError:
+async def _refusal(exchange: Exchange, answer: Incoming, dialect: ProviderDialect) -> GatewayError:
     """What the provider's error answer means, with its own word on when to try again."""
     body = await read_at_most(answer, _MAX_ERROR)
     error = dialect.read_error(answer.status, _content_type(answer.headers), body)

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from typing import cast
 
+import msgspec
+
 from trunkline.canon.errors import GatewayError
 from trunkline.dialects.dialect import Ask
-from trunkline.dialects.table import DIALECTS
+from trunkline.dialects.table import SPOKEN
 from trunkline.pipeline.attempt import ask_provider, read_at_most
 from trunkline.pipeline.exchange import Exchange, Parts
 from trunkline.pipeline.outgoing import head
 from trunkline.pipeline.prepare import passes
 from trunkline.providers.forward import forwarded
 from trunkline.providers.provider import Target
+from trunkline.routing.speech import choose
 
 _ABSENT = frozenset({404, 405, 501})
 """Statuses of a server that speaks the dialect but does not count."""
@@ -36,13 +39,13 @@ async def count(exchange: Exchange, parts: Parts, target: Target) -> None:
 
 async def _counted(exchange: Exchange, parts: Parts, target: Target) -> int:
     chat = exchange.dialect.read_chat(cast("Ask", exchange.ask))
-    return await parts.counter.count_chat(chat, target.provider.dialect)
+    return await parts.counter.count_chat(chat, choose(target, exchange.dialect.name))
 
 
 async def _asked(exchange: Exchange, parts: Parts, target: Target) -> int | None:
     """The provider's own count; None where it cannot be asked."""
     client, ask = exchange.dialect, cast("Ask", exchange.ask)
-    provider = DIALECTS[target.provider.dialect]
+    provider = SPOKEN[choose(target, client.name)]
     lines = b""
     if provider is client and passes(exchange, ask, target):
         outgoing = client.write_request(ask, target.model, ask_usage=False)
@@ -57,5 +60,7 @@ async def _asked(exchange: Exchange, parts: Parts, target: Target) -> int | None
     except GatewayError as error:
         if error.upstream is not None and error.upstream.status in _ABSENT:
             return None
+        if error.upstream is not None and provider is not client:  # its words are of another dialect
+            error.upstream = msgspec.structs.replace(error.upstream, verbatim=False)
         raise
     return provider.read_count(await read_at_most(answer, _MAX_ANSWER))

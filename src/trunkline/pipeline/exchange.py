@@ -5,7 +5,7 @@ State only: what happens to an exchange is written in `run`, and done in the fil
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -15,7 +15,9 @@ from trunkline.canon.errors import GatewayError
 from trunkline.canon.usage import NO_USAGE
 from trunkline.canon.wire import Deadlines
 from trunkline.config.snapshot import Snapshot
-from trunkline.dialects.dialect import Ask, Dialect, Named, Outgoing, Tap, Whole
+from trunkline.credentials.credential import Credential
+from trunkline.dialects.dialect import Ask, Dialect, Named, Outgoing, ProviderDialect, Tap, Whole
+from trunkline.dialects.families import Passing
 from trunkline.edge.client import Client
 from trunkline.edge.reply import Reply
 from trunkline.edge.request import Request
@@ -58,6 +60,8 @@ class Parts:
     """State of models that clients without a slot for it cannot hand back."""
     fetch: Fetch
     counter: Counter
+    credentials: Mapping[str, Credential]
+    """Of those providers whose credential is no fixed header, by the provider's name."""
 
 
 class Answered(msgspec.Struct, frozen=True):
@@ -73,8 +77,11 @@ class Answered(msgspec.Struct, frozen=True):
 class Passage(Protocol):
     """One exchange's way to one target."""
 
-    dialect: Dialect
-    """The provider's."""
+    @property
+    def dialect(self) -> ProviderDialect:
+        """The provider's."""
+        ...
+
     outgoing: Outgoing
     dropped: tuple[str, ...]
     """What the target cannot express, by name."""
@@ -94,6 +101,18 @@ class Passage(Protocol):
         ...
 
 
+class Asks(Protocol):
+    """Who reads what comes in at a door."""
+
+    def read_request(self, body: bytes, named: Named) -> Ask:
+        """Decode a client's body one level deep. Raises `GatewayError(BAD_REQUEST)`."""
+        ...
+
+    def estimate_input(self, ask: Ask) -> int:
+        """Tokens of the question guessed from its size."""
+        ...
+
+
 class Door(NamedTuple):
     """Where a request came in."""
 
@@ -101,6 +120,8 @@ class Door(NamedTuple):
     """As the ledger and the log call it."""
     dialect: Dialect
     named: Named
+    passing: Passing | None = None
+    """What passes there, where it is not for a dialect to read."""
 
 
 class Exchange:
@@ -109,6 +130,7 @@ class Exchange:
     __slots__ = (
         "answered",
         "ask",
+        "asks",
         "charged",
         "cost_nano",
         "deadlines",
@@ -124,11 +146,13 @@ class Exchange:
         "named",
         "opened",
         "passage",
+        "passing",
         "price_version",
         "principal",
         "raw_usage",
         "reply",
         "request",
+        "secrets",
         "sent",
         "snapshot",
         "started_ns",
@@ -144,7 +168,9 @@ class Exchange:
         self.id = parts.new_id()
         self.started_ns = parts.clock_ns()
         self.snapshot = parts.live.snapshot
-        self.endpoint, self.dialect, self.named = door
+        self.endpoint, self.dialect, self.named, self.passing = door
+        self.asks: Asks = self.dialect
+        """The dialect itself, or what it has for a family beside chat."""
         self.principal = principal
         self.request = request
         self.reply = reply
@@ -155,6 +181,8 @@ class Exchange:
         self.opened: Open | None = None
         """Its opening in the ledger; None until it is accepted."""
         self.ticket: Ticket | None = None
+        self.secrets: tuple[bytes, ...] = ()
+        """Of a credential that is renewed, what went out with this request."""
         self.sent = False
         """The request was given to a provider, who may charge for it from then on."""
         self.charged = True

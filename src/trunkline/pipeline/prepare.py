@@ -10,20 +10,23 @@ from collections.abc import Callable
 from trunkline.canon.chat import Reply
 from trunkline.canon.errors import GatewayError
 from trunkline.canon.loss import Loss
-from trunkline.canon.stream import unfold
+from trunkline.canon.stream import Delta, unfold
 from trunkline.dialects import guess
-from trunkline.dialects.dialect import Ask, Dialect, Frame, Outgoing, Tap, Whole
+from trunkline.dialects.dialect import Ask, Dialect, Frame, Outgoing, ProviderDialect, Tap, Whole
 from trunkline.dialects.names import MADE
 from trunkline.dialects.state import SEALED
-from trunkline.dialects.table import DIALECTS
+from trunkline.dialects.table import SPOKEN
 from trunkline.dialects.translate import Translation, has_state, renamed
 from trunkline.pipeline.exchange import Answered, Exchange, Parts, Passage
 from trunkline.pipeline.media import inline
 from trunkline.providers.provider import Target
+from trunkline.routing.speech import choose, may_turn, turn
 
 Keep = Callable[[Reply], None]
 """Takes an answer whose state the client may fail to hand back."""
 
+_TEXT_ALONE = frozenset({"openai_completions"})
+"""Dialects whose requests hold no state, no calls and nothing to fetch, whatever their text looks like."""
 _SEALED, _MADE = (b'"' + beginning.encode("ascii") for beginning in (SEALED, MADE))
 
 
@@ -57,33 +60,25 @@ class Translated:
     shallow = False
 
     def __init__(
-        self, client: Dialect, target: Target, outgoing: Outgoing, dropped: tuple[str, ...], frame: Frame, keep: Keep
+        self, client: Dialect, spoken: ProviderDialect, outgoing: Outgoing, dropped: tuple[str, ...], frame: Frame, keep: Keep
     ) -> None:
-        self.dialect = DIALECTS[target.provider.dialect]
+        self.dialect = spoken
         self.outgoing = outgoing
         self.dropped = dropped
         self._client = client
         self._frame = frame
         self._keep = keep
 
+    def read(self, body: bytes) -> Reply:
+        """The answer in canon. Raises `GatewayError`."""
+        return renamed(self.dialect.read_answer(body, self._frame.id), self.outgoing.names)
+
     def whole(self, body: bytes) -> Answered:
         """The answer in the client's dialect; as a stream where the client asked for one."""
-        frame, client = self._frame, self._client
-        reply = renamed(self.dialect.read_answer(body, frame.id), self.outgoing.names)
+        reply = self.read(body)
         if has_state(reply):
             self._keep(reply)
-        told = Whole(
-            usage=reply.usage,
-            raw_usage=reply.raw_usage,
-            finish=reply.choices[-1].native_finish,
-            estimate=0 if reply.usage.basis == "reported" else guess.tokens(len(body)),
-        )
-        if frame.ask.stream:
-            return Answered(told, client.writer(frame).write(unfold(reply)), client.stream_type(frame.ask))
-        try:
-            return Answered(told, client.write_answer(reply, frame), b"application/json")
-        except GatewayError as error:
-            return Answered(told, b"", b"", error)
+        return written(self._client, self._frame, reply)
 
     def tap(self) -> Tap:
         """A reader of the provider's dialect, a writer of the client's."""
@@ -97,24 +92,48 @@ class Translated:
             self._keep(kept)
 
 
+def estimated(reply: Reply) -> int:
+    """Output tokens guessed from what an answer says: what stands around it may be much longer."""
+    return guess.tokens(sum(len(event.text) for event in unfold(reply) if isinstance(event, Delta)))
+
+
+def written(client: Dialect, frame: Frame, reply: Reply) -> Answered:
+    """A whole answer in the client's dialect; as a stream where the client asked for one."""
+    told = Whole(
+        usage=reply.usage,
+        raw_usage=reply.raw_usage,
+        finish=reply.choices[-1].native_finish,
+        estimate=0 if reply.usage.basis == "reported" else estimated(reply),
+    )
+    if frame.ask.stream:
+        return Answered(told, client.writer(frame).write(unfold(reply)), client.stream_type(frame.ask))
+    try:
+        return Answered(told, client.write_answer(reply, frame), b"application/json")
+    except GatewayError as error:
+        return Answered(told, b"", b"", error)
+
+
 async def prepare(exchange: Exchange, parts: Parts, ask: Ask, target: Target) -> Passage:
     """The way to `target`, its request written. Raises `GatewayError` for what the target cannot express."""
-    client, provider = exchange.dialect, DIALECTS[target.provider.dialect]
-    asks = target.provider.stream_usage == "ask"
-    if provider is client and passes(exchange, ask, target):
+    client, asks = exchange.dialect, target.provider.stream_usage == "ask"
+    spoken = choose(target, client.name)
+    turns = may_turn(target, spoken) and "tools" in ask.fields
+    if spoken == client.name and not turns and passes(exchange, ask, target):
         return Shallow(client, ask, target, client.write_request(ask, target.model, ask_usage=asks))
     chat = client.read_chat(ask)
-    if fetches(client, target):
+    spoken = turn(target, spoken, chat)
+    if fetches(client, target, spoken):
         chat = await inline(chat, parts.fetch)
     tenant = f"{exchange.principal.digest.hex()} {target.provider.name}/{target.model}"  # one model's state is no other's
     chat = parts.memory.restore(tenant, chat)
     loss = Loss(strict=target.strict)
+    provider = SPOKEN[spoken]
     outgoing = provider.write_chat(chat, target.model, target.facts, loss, ask_usage=asks)
     dropped = tuple(loss.names)
     if provider is client and not outgoing.names:  # the client's own version and opt-ins go with it, as they always do
         return Shallow(client, ask, target, Outgoing(outgoing.path, outgoing.body), dropped)
     frame = Frame(ask, exchange.id, exchange.started_ns // 1_000_000_000)
-    return Translated(client, target, outgoing, dropped, frame, lambda reply: parts.memory.keep(tenant, reply, chat))
+    return Translated(client, provider, outgoing, dropped, frame, lambda reply: parts.memory.keep(tenant, reply, chat))
 
 
 def passes(exchange: Exchange, ask: Ask, target: Target) -> bool:
@@ -124,13 +143,17 @@ def passes(exchange: Exchange, ask: Ask, target: Target) -> bool:
     we made, which its provider does not know, or perhaps the URL of something that we fetch: all are looked for by how they
     begin in JSON.
     """
+    if exchange.dialect.name in _TEXT_ALONE:
+        return True
     body = exchange.request.body
     if _SEALED in body or _MADE in body:
         return False
-    return not fetches(exchange.dialect, target) or not any(b'"http' in bytes(raw) for raw in ask.fields.values())
+    return not fetches(exchange.dialect, target, exchange.dialect.name) or not any(
+        b'"http' in bytes(raw) for raw in ask.fields.values()
+    )
 
 
-def fetches(client: Dialect, target: Target) -> bool:
-    """Whether what a client names by URL is fetched by us."""
-    own = client.own_urls and target.provider.dialect == client.name
+def fetches(client: Dialect, target: Target, spoken: str) -> bool:
+    """Whether what a client names by URL is fetched by us, for a provider that is spoken to in `spoken`."""
+    own = client.own_urls and spoken == client.name
     return not target.facts.media_urls and not own

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from trunkline.canon.errors import GatewayError, Kind
-from trunkline.dialects.dialect import Tap
 from trunkline.pipeline.exchange import Exchange
 from trunkline.pipeline.outgoing import head, retry_after, scrub, scrub_json, unescaped
 
@@ -21,7 +18,10 @@ def refuse(exchange: Exchange, error: GatewayError) -> None:
     if reply.gone or reply.ended:
         return
     if reply.started:
-        reply.write(scrub(exchange, cast("Tap", exchange.tap).fail(error)))
+        if exchange.tap is None:
+            reply.abort()  # no words can be put into a file or a session, and it must not look complete
+            return
+        reply.write(scrub(exchange, exchange.tap.fail(error)))
         if error.kind is Kind.SHUTTING_DOWN:
             reply.close_after()
         reply.end()

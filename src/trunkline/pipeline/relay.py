@@ -11,7 +11,7 @@ from trunkline.canon.errors import GatewayError, Kind
 from trunkline.canon.usage import Usage
 from trunkline.dialects.dialect import Ask
 from trunkline.pipeline.attempt import Incoming, read_at_most
-from trunkline.pipeline.exchange import Exchange, Parts, Passage
+from trunkline.pipeline.exchange import Answered, Exchange, Parts, Passage
 from trunkline.pipeline.outgoing import head, scrub_json
 from trunkline.pipeline.settle import price
 from trunkline.providers.provider import Target
@@ -41,12 +41,17 @@ async def _whole(exchange: Exchange, parts: Parts, answer: Incoming) -> None:
     else:
         body = await answer.read()
     answered = cast("Passage", exchange.passage).whole(body)
-    whole = answered.whole
-    exchange.raw_usage, exchange.finish = whole.raw_usage, whole.finish
-    usage = whole.usage
+    usage = answered.whole.usage
     if usage.basis == "none":
-        usage = Usage(input=exchange.dialect.estimate_input(ask), output=whole.estimate, basis="estimated")
+        guessed = exchange.asks.estimate_input(ask)
+        usage = Usage(input=guessed, output=answered.whole.estimate, images=usage.images, basis="estimated")
     price(exchange, parts, usage)
+    deliver(exchange, parts, answered)
+
+
+def deliver(exchange: Exchange, parts: Parts, answered: Answered) -> None:
+    """Give the client a whole answer that has its price. Raises `GatewayError` where it is none to the client."""
+    exchange.raw_usage, exchange.finish = answered.whole.raw_usage, answered.whole.finish
     if answered.error is not None:
         raise answered.error
     cost = exchange.cost_nano

@@ -8,30 +8,65 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from typing import Literal
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Literal
 
 from trunkline.canon.errors import GatewayError, Kind
+from trunkline.dialects.task import Family
+from trunkline.dialects.tasks import TASKS
 from trunkline.pipeline.admit import admit
 from trunkline.pipeline.attempt import attempt
 from trunkline.pipeline.counting import count
 from trunkline.pipeline.exchange import Exchange, Parts
+from trunkline.pipeline.passthrough import pass_on
+from trunkline.pipeline.realtime import converse
 from trunkline.pipeline.refuse import refuse
 from trunkline.pipeline.relay import relay
 from trunkline.pipeline.settle import settle
+from trunkline.pipeline.several import ask_in_turn, several
+from trunkline.pipeline.task import ask_task
 
-Job = Literal["chat", "count"]
+_Handler = Callable[[Exchange, Parts], Awaitable[None]]
+
+
+async def _chat(exchange: Exchange, parts: Parts) -> None:
+    target = admit(exchange, parts)  # body, model, key's rights; from here on the ledger knows it
+    asks = several(exchange, target)
+    if asks:
+        await ask_in_turn(exchange, parts, target, asks)  # several prompts for a model that is asked one at a time
+    else:
+        answer = await attempt(exchange, parts, target)  # ask the provider; its errors are raised
+        await relay(exchange, parts, answer)  # whole, or pushed piece by piece
+
+
+async def _count(exchange: Exchange, parts: Parts) -> None:
+    await count(exchange, parts, admit(exchange, parts))
+
+
+def _once(task: Family[Any, Any]) -> _Handler:
+    async def ask(exchange: Exchange, parts: Parts) -> None:
+        exchange.asks = task.clients[exchange.dialect.name]
+        await ask_task(exchange, parts, admit(exchange, parts), task)
+
+    return ask
+
+
+Job = Literal["chat", "count", "embed", "image", "pass", "realtime"]
+_JOBS: Mapping[Job, _Handler] = {
+    "chat": _chat,
+    "count": _count,  # tokens of the request: nothing is generated
+    "embed": _once(TASKS["embed"]),  # one question, one answer
+    "image": _once(TASKS["image"]),
+    "pass": pass_on,  # what is never translated: speech, files, ranking, …
+    "realtime": converse,  # a session over WebSocket
+}
 
 
 async def run(exchange: Exchange, parts: Parts, job: Job) -> None:
     """Answer one request and settle it. Never raises."""
     parts.metrics.requests_in_flight += 1
     try:
-        target = admit(exchange, parts)  # body, model, key's rights; from here on the ledger knows it
-        if job == "count":
-            await count(exchange, parts, target)  # tokens of the request: nothing is generated
-        else:
-            answer = await attempt(exchange, parts, target)  # ask the provider; its errors are raised
-            await relay(exchange, parts, answer)  # whole, or pushed piece by piece
+        await _JOBS[job](exchange, parts)
     except GatewayError as error:
         refuse(exchange, error)
     except asyncio.CancelledError:

@@ -70,7 +70,8 @@ def price(exchange: Exchange, parts: Parts, usage: Usage) -> None:
     exchange.usage = usage
     target = cast("Target", exchange.target)
     found = parts.prices.find(target.provider.kind, target.model)
-    if found is not None and usage.basis != "none":
+    untold = usage.images and not usage.output  # pictures are paid for by output tokens, which nobody told, or by the piece
+    if found is not None and usage.basis != "none" and not untold:
         exchange.cost_nano = found.cost(usage, exchange.started_ns)
         exchange.price_version = parts.prices.version
 
@@ -107,10 +108,10 @@ def _estimate(exchange: Exchange, ask: Ask) -> Usage:
     """What was probably used: the beginning of some streams tells the prompt's tokens, else they are guessed as well."""
     tap = exchange.tap
     if tap is None:
-        return Usage(input=exchange.dialect.estimate_input(ask), basis="estimated")
+        return Usage(input=exchange.asks.estimate_input(ask), basis="estimated")
     if tap.usage.basis == "estimated":
         return msgspec.structs.replace(tap.usage, output=max(tap.usage.output, tap.estimate()))
-    return Usage(input=exchange.dialect.estimate_input(ask), output=tap.estimate(), basis="estimated")
+    return Usage(input=exchange.asks.estimate_input(ask), output=tap.estimate(), basis="estimated")
 
 
 def _line(  # noqa: PLR0913 - what was worked out once, for two readers

@@ -16,7 +16,7 @@ import msgspec
 
 from trunkline.providers.provider import StreamUsage
 
-Auth = Literal["bearer", "x-api-key", "x-goog-api-key", "none"]
+Auth = Literal["bearer", "api-key", "x-api-key", "x-goog-api-key", "none"]
 OLLAMA_PORT = 11434
 _VERSION = re.compile(r"/v\d+(?:alpha|beta)?\d*$")
 """A path that ends in a version: `/v1`, `/v1beta`, `/v1beta1`."""
@@ -36,6 +36,17 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     builtin: bool = False
     forward: dict[str, str] = {}
     betas: tuple[str, ...] = ()
+    at_home: tuple[str, ...] = ()
+    on_request: tuple[str, ...] = ()
+    families: tuple[str, ...] = ()
+    cloud: str = ""
+    settings: tuple[str, ...] = ()
+    found: tuple[str, ...] = ()
+
+    def spoken(self, *, at_home: bool) -> tuple[str, ...]:
+        """The dialects that such a provider is taken to speak where the configuration names none."""
+        left_out = self.on_request if at_home else (*self.on_request, *self.at_home)
+        return tuple(name for name in self.dialects if name not in left_out)
 
     def base_path(self, given: str, dialect: str) -> str:
         """The path before the dialect's own paths, for a base URL whose path is `given` (no trailing slash)."""

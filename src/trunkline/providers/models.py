@@ -48,12 +48,13 @@ def rows() -> tuple[Row, ...]:
 def facts(kind: str, model: str, overrides: Overrides = ()) -> Facts:
     """The facts of `model` at a provider of `kind`, with an operator's `overrides` laid over them.
 
-    The rows are matched by the name alone, without the folders before it (`models/x`, `vendor/x`); overrides by the whole
+    The rows are matched by the name alone, without the folders before it (`models/x`, `vendor/x`) and, of Claude, without what
+    Bedrock puts there (`us.anthropic.x`); overrides by the whole
     name. Neither minds capitals. A kind that has no rows has no facts. Raises `msgspec.ValidationError` for an override that
     is none: `config` lets none through.
     """
     whole = model.lower()
-    name = whole.rpartition("/")[2].removeprefix("ft:")
+    name = whole.rpartition("/")[2].removeprefix("ft:").rpartition("anthropic.")[2]
     found: dict[str, Any] = {}
     for pattern, given in _of_kind(kind):
         if pattern.match(name):

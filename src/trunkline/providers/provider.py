@@ -13,8 +13,10 @@ from typing_extensions import override
 
 from trunkline.canon.facts import NO_FACTS, Facts
 from trunkline.canon.wire import Deadlines, Origin
+from trunkline.credentials.credential import Spec
 
 StreamUsage = Literal["ask", "always", "never"]
+Hosting = Literal["", "deployments", "vertex"]
 
 
 class Provider(msgspec.Struct, frozen=True):
@@ -24,11 +26,14 @@ class Provider(msgspec.Struct, frozen=True):
     """The name the configuration gives it; what the ledger and `x-trunkline-provider` show."""
     kind: str
     """The catalogue row it is made from (`openai`, `groq`, …); what prices are looked up under."""
-    dialect: str
-    """How it speaks: `openai_chat`, `anthropic`, …"""
     origin: Origin
-    base_path: str
-    """What stands before the dialect's own paths, without a trailing slash, such as `/v1`."""
+    speaks: Mapping[str, str]
+    """The dialects it speaks (`openai_chat`, `anthropic`, …), never none, each with what stands before that dialect's own
+    paths, without a trailing slash, such as `/v1`. The first is for clients of any other dialect."""
+    hosting: Hosting = ""
+    """In which way of its own it keeps those paths; `hosting.place` knows them."""
+    query: str = ""
+    """Sent with every path, such as `api-version=2024-10-21`."""
     head: bytes = b""
     """Header lines (each ending CRLF) sent with every request: host, credential, extra headers."""
     secrets: tuple[bytes, ...] = ()
@@ -47,15 +52,26 @@ class Provider(msgspec.Struct, frozen=True):
     strict: bool = False
     """A parameter that its models cannot be told is refused, unless a model says otherwise."""
     deadlines: Deadlines = Deadlines()
+    families: frozenset[str] = frozenset()
+    """The families of `dialects.families` that it has."""
+    credential: Spec | None = None
+    """A credential that is no fixed header: signed with, or renewed as it expires."""
     max_answer: int = 64 * 1024 * 1024
     """Bytes of a whole answer, inflated, after which it is refused."""
     max_stream: int = 1024 * 1024 * 1024
     """Bytes of a streamed answer, inflated, after which it is cut."""
 
+    @property
+    def dialect(self) -> str:
+        """The one it speaks best."""
+        return next(iter(self.speaks))
+
     @override
     def __repr__(self) -> str:
         """Name and place only."""
-        return f"Provider({self.name!r}, {self.origin.scheme}://{self.origin.host}:{self.origin.port}{self.base_path})"
+        return (
+            f"Provider({self.name!r}, {self.origin.scheme}://{self.origin.host}:{self.origin.port}{self.speaks[self.dialect]})"
+        )
 
 
 class Target(msgspec.Struct, frozen=True):

@@ -207,7 +207,9 @@ ASKED, TOLD = list(places(REQUESTS)), list(places(ANSWERS))
 def test_the_request_itself_is_taken_by_every_dialect() -> None:
     """Else nothing would be tried here."""
     chat = GEMINI.read_chat(GEMINI.read_request(encoded(REQUEST), Named("", "m")))
-    for dialect in DIALECTS.values():
+    for name, dialect in DIALECTS.items():
+        if name == "openai_completions":  # takes no conversation at all
+            continue
         assert dialect.write_chat(chat, "m", FACTS[0], Loss(strict=False), ask_usage=True).body
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from trunkline.canon.chat import Other, OutputFormat, Reasoning, Sampling, Tool, ToolChoice
 from trunkline.canon.errors import GatewayError
-from trunkline.dialects.gemini.fields import Fields
 from trunkline.dialects.gemini.read_settings import HINTS, read_generation, read_tool_config, read_tools
+from trunkline.dialects.google_shape.fields import Fields
 
 SCHEMA = {"type": "OBJECT", "properties": {"a": {"type": "STRING"}}}
 LOWER = {"type": "object", "properties": {"a": {"type": "string"}}}

@@ -15,11 +15,11 @@ from trunkline.canon.chat import Chat, Message, Text, Tool
 from trunkline.canon.errors import GatewayError
 from trunkline.canon.facts import NO_FACTS, Facts
 from trunkline.canon.loss import Loss
-from trunkline.dialects.gemini.fields import camel
 from trunkline.dialects.gemini.read_chat import read_chat
 from trunkline.dialects.gemini.schema import json_schema
 from trunkline.dialects.gemini.write_chat import write_chat
 from trunkline.dialects.gemini.write_parts import fitting
+from trunkline.dialects.google_shape.fields import camel
 
 HI = (Message("user", (Text("Hi"),)),)
 

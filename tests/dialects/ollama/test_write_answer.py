@@ -74,7 +74,7 @@ def test_a_time_that_no_calendar_has_is_ours() -> None:
 
 
 def test_parts_find_their_fields() -> None:
-    """Order is lost, words are not; state has no slot; of media only pictures that are here can be told."""
+    """Order is lost, words are not; state has no slot; media are text, as the official client cannot read any."""
     told = written(
         of(
             Text("a"),
@@ -90,9 +90,8 @@ def test_parts_find_their_fields() -> None:
     )
     assert told["message"] == {
         "role": "assistant",
-        "content": "acd",
+        "content": f"a![image](data:;base64,{samples.PNG})![image](https://x)[audio](data:;base64,AAAA)cd",
         "thinking": "b",
-        "images": [samples.PNG],
         "tool_calls": [{"id": "i", "function": {"index": 0, "name": "f", "arguments": {"_raw": "{broken"}}}],
     }
 
@@ -140,7 +139,7 @@ def test_logprobs_are_written() -> None:
 
 OWN = [
     samples.WHOLE,
-    line({"content": "a", "images": [samples.PNG]}, logprobs=[{"token": "a"}], later={"x": 1}, **samples.LAST),
+    line({"content": "a"}, logprobs=[{"token": "a"}], later={"x": 1}, **samples.LAST),
     line({}, done=True, done_reason="load"),
 ]
 

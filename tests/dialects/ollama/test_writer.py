@@ -116,7 +116,7 @@ def test_parallel_calls_are_told_when_whole() -> None:
 
 
 def test_media_and_what_has_no_word() -> None:
-    """Pictures that are here go out; other media, citations, other dialects' own and other choices cannot."""
+    """Media go out as text; citations, other dialects' own and other choices cannot."""
     found: list[Event] = [
         Begin("", "m"),
         Open(0, Media("image", data="AAAA")),
@@ -140,7 +140,10 @@ def test_media_and_what_has_no_word() -> None:
         End(),
     ]
     lines = written(found)
-    assert said(lines) == [{"content": "", "images": ["AAAA"]}, {"content": "a"}, {"content": ""}]
+    assert said(lines) == [
+        {"content": "![image](data:;base64,AAAA)"}, {"content": "[audio](data:;base64,AAAA)"}, {"content": "![image](https://x)"},
+        {"content": "a"}, {"content": ""},
+    ]  # fmt: skip
     assert lines[-1]["done_reason"] == "length"
 
 

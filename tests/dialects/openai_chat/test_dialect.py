@@ -146,7 +146,9 @@ CHECKS = [(REQUEST, check_request), (ANSWER, check_answer), (CHUNK, check_stream
 def test_what_is_made_wrong_is_right_to_begin_with() -> None:
     """The tests below say nothing where the first field they meet is refused."""
     chat = DIALECT.read_chat(DIALECT.read_request(mutated(REQUEST)))
-    for dialect in DIALECTS.values():
+    for name, dialect in DIALECTS.items():
+        if name == "openai_completions":  # takes no conversation at all
+            continue
         assert dialect.write_chat(chat, "m", FACTS, Loss(strict=False), ask_usage=True).body
     assert DIALECT.read_answer(mutated(ANSWER), "seed").choices[0].finish == "tool_calls"
 

@@ -13,9 +13,9 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from trunkline.canon.errors import GatewayError, Kind
 from trunkline.dialects.dialect import Ask
 from trunkline.dialects.openai_chat.echo import echo_events, echo_reply
-from trunkline.dialects.openai_chat.reply import read_reply
 from trunkline.dialects.openai_chat.request import read_request
 from trunkline.dialects.openai_chat.tap import ChatTap
+from trunkline.dialects.openai_shape.reply import read_reply
 
 HELLO = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello, world! "}]
 

@@ -199,5 +199,5 @@ def test_an_answer_with_broken_text_is_read(content: bytes, text: str) -> None:
 def test_an_answer_that_cannot_be_mended_is_the_providers_fault() -> None:
     """A number of five thousand digits is found only where all is read: a 502, never a crash of ours."""
     body = b'{"choices":[{"message":{"content":"a"},"finish_reason":"stop"}],"created":%b}' % (b"1" * 5000)
-    with pytest.raises(GatewayError, match="not a chat completion"):
+    with pytest.raises(GatewayError, match="not a completion"):
         read_answer(body, "s")

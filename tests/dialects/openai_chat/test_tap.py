@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from dialects.openai_chat.variants import HELLO, STOP, USAGE, VARIANTS, Variant, chunk, delta, events
 from trunkline.canon.errors import GatewayError, Kind
 from trunkline.canon.usage import NO_USAGE
-from trunkline.dialects.openai_chat.errors import write_stream_error
-from trunkline.dialects.openai_chat.tap import HOLD, ChatTap
+from trunkline.dialects.openai_chat.tap import ChatTap
+from trunkline.dialects.openai_shape.errors import write_stream_error
+from trunkline.dialects.watch import HOLD
 
 NAMES = [variant.name for variant in VARIANTS]
 

@@ -28,6 +28,7 @@ from trunkline.dialects.anthropic.usage import write_usage
 from trunkline.dialects.anthropic.words import NAME, is_call, write_stop
 from trunkline.dialects.arguments import wrapped
 from trunkline.dialects.dialect import Frame
+from trunkline.dialects.plain import shown
 
 UNSIGNED = state.wrap(Seal("", ""))
 """The signature of thinking that has none: Anthropic's own model would refuse it, so it must be told from its own when the
@@ -95,12 +96,6 @@ def start(part: Part) -> dict[str, Any] | None:
             return dict(part.value)
         case _:
             return None
-
-
-def shown(part: Media) -> str:
-    """What a model has drawn or said, as Markdown: a message of Anthropic's holds no media."""
-    place = part.url or f"data:{part.media_type};base64,{part.data}"
-    return f"{'!' if part.kind == 'image' else ''}[{part.name or part.kind}]({place})"
 
 
 def citation(found: Citation) -> dict[str, Any]:

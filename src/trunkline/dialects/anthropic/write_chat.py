@@ -12,11 +12,11 @@ from trunkline.canon.chat import Chat, Json, Other, OutputFormat, Tool, ToolCall
 from trunkline.canon.errors import GatewayError, Kind
 from trunkline.canon.facts import Facts
 from trunkline.canon.loss import Loss
-from trunkline.dialects.anthropic.schema import subset
 from trunkline.dialects.anthropic.thinking import BINDING_BETA, Thought, write_reasoning
 from trunkline.dialects.anthropic.words import NAME, PATH, STRICT_VERSION, VERSION
 from trunkline.dialects.anthropic.write_blocks import fit, mark
 from trunkline.dialects.anthropic.write_messages import Turns, holds_thinking, limit_marks, needs_thinking
+from trunkline.dialects.closed import subset
 from trunkline.dialects.dialect import Outgoing
 from trunkline.dialects.foreign import own_fields, own_part
 from trunkline.dialects.parameters import max_tokens, may_choose, taken

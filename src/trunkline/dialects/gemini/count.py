@@ -10,9 +10,10 @@ from trunkline.canon.loss import Loss
 from trunkline.dialects.dialect import Outgoing
 from trunkline.dialects.errors import protocol
 from trunkline.dialects.gemini.reply import decode
-from trunkline.dialects.gemini.request import path, resource
+from trunkline.dialects.gemini.request import path
 from trunkline.dialects.gemini.words import COUNT
 from trunkline.dialects.gemini.write_chat import request
+from trunkline.dialects.google_shape.resource import resource
 
 
 def write_count(chat: Chat, model: str, facts: Facts) -> Outgoing:

@@ -13,8 +13,8 @@ from trunkline.dialects.gemini.citing import Sources
 from trunkline.dialects.gemini.logprobs import read_logprobs
 from trunkline.dialects.gemini.read_parts import NewId, is_nothing, read_part
 from trunkline.dialects.gemini.reply import decoded
-from trunkline.dialects.gemini.usage import read_usage
 from trunkline.dialects.gemini.words import NAME, read_finish
+from trunkline.dialects.google_shape.usage import read_usage
 from trunkline.dialects.names import made_id
 
 _TOLD = frozenset({"candidates", "usageMetadata", "modelVersion", "responseId"})

@@ -9,11 +9,11 @@ import msgspec
 from trunkline.canon.chat import NOTHING, Chat, Message
 from trunkline.canon.errors import GatewayError, Kind
 from trunkline.dialects.dialect import Ask
-from trunkline.dialects.gemini.fields import Fields
 from trunkline.dialects.gemini.read_contents import ContentReader
 from trunkline.dialects.gemini.read_parts import read_part
 from trunkline.dialects.gemini.read_settings import HINTS, NEEDED, read_generation, read_tool_config, read_tools
 from trunkline.dialects.gemini.words import COUNT, NAME
+from trunkline.dialects.google_shape.fields import Fields
 from trunkline.dialects.shallow import bad
 
 

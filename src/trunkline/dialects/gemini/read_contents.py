@@ -8,9 +8,9 @@ from collections.abc import Iterable
 import msgspec
 
 from trunkline.canon.chat import Message, Part, Role, Text, Thinking, ToolCall, ToolResult
-from trunkline.dialects.gemini.fields import Fields
 from trunkline.dialects.gemini.read_parts import is_nothing, read_part
 from trunkline.dialects.gemini.words import NAME
+from trunkline.dialects.google_shape.fields import Fields
 from trunkline.dialects.names import made_id
 from trunkline.dialects.shallow import bad
 

@@ -14,8 +14,8 @@ import msgspec
 from trunkline.canon.chat import NOTHING, Json, Media, Other, Part, Text, Thinking, ToolCall, ToolResult
 from trunkline.dialects import state
 from trunkline.dialects.arguments import text_of
-from trunkline.dialects.gemini.fields import Fields
 from trunkline.dialects.gemini.words import NAME, medium
+from trunkline.dialects.google_shape.fields import Fields
 from trunkline.dialects.shallow import bad
 
 NewId = Callable[[], str]

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from trunkline.canon.chat import NOTHING, Json, Other, OutputFormat, Reasoning, Sampling, Tool, ToolChoice
-from trunkline.dialects.gemini.fields import Fields
 from trunkline.dialects.gemini.schema import json_schema
 from trunkline.dialects.gemini.words import NAME
+from trunkline.dialects.google_shape.fields import Fields
 from trunkline.dialects.shallow import bad
 
 GENERATION, TOOL_CONFIG, CALLING = "generationConfig.", "toolConfig.", "toolConfig.functionCallingConfig."

@@ -16,7 +16,7 @@ from trunkline.dialects.gemini.errors import reported
 from trunkline.dialects.gemini.framing import LIMIT, Cutter
 from trunkline.dialects.gemini.read_answer import Ids, block_reason, created, rest, rows, text_of
 from trunkline.dialects.gemini.reply import decode
-from trunkline.dialects.gemini.usage import Told, read_usage
+from trunkline.dialects.google_shape.usage import Told, read_usage
 
 _DONE = b"[DONE]"
 _CANDIDATES = 64

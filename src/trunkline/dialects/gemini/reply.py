@@ -10,7 +10,7 @@ import msgspec
 from trunkline.dialects.dialect import Whole
 from trunkline.dialects.errors import protocol
 from trunkline.dialects.gemini.errors import reported
-from trunkline.dialects.gemini.usage import read_usage
+from trunkline.dialects.google_shape.usage import read_usage
 
 _BYTES_PER_TOKEN = 4
 _FINISH_LENGTH = 64

@@ -5,14 +5,14 @@ Everything else is the provider's to judge and goes out byte for byte.
 
 from __future__ import annotations
 
-from urllib.parse import quote
-
 import msgspec
 
 from trunkline.dialects import guess
 from trunkline.dialects.dialect import NOT_NAMED, Ask, Named, Outgoing
-from trunkline.dialects.gemini.fields import camel
 from trunkline.dialects.gemini.words import ARRAY, COUNT, SSE
+from trunkline.dialects.google_shape.fields import camel
+from trunkline.dialects.google_shape.resource import path as place
+from trunkline.dialects.google_shape.resource import resource
 from trunkline.dialects.shallow import bad, checked_model, encode, fields
 
 #: A picture or a recording counts as so many tokens: Gemini charges 258 to some 1,500 for a picture.
@@ -21,7 +21,6 @@ _MEDIA_MARKS = (b'"data"',)
 _COUNTED = ("contents", "systemInstruction", "system_instruction", "tools", "generateContentRequest")
 _ACTIONS = {"": "generateContent", SSE: "streamGenerateContent?alt=sse", ARRAY: "streamGenerateContent?alt=sse"}
 _ACTIONS[COUNT] = "countTokens"
-_PREFIXES = ("models/", "tunedModels/")
 _nested = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
@@ -45,15 +44,9 @@ def write_request(ask: Ask, model: str, *, ask_usage: bool) -> Outgoing:  # noqa
     return Outgoing(path(model, ask.form), encode(out))
 
 
-def resource(model: str) -> str:
-    """A model's resource name. A tuned model brings its own collection."""
-    return model if model.startswith(_PREFIXES) else f"models/{model}"
-
-
 def path(model: str, form: str) -> str:
-    """The path below a base path that ends in `/v1beta`. All of a model's own name is one segment."""
-    collection, _, name = resource(model).partition("/")
-    return f"/{collection}/{quote(name, safe='')}:{_ACTIONS[form]}"
+    """The path below a base path that ends in `/v1beta`."""
+    return place(model, _ACTIONS[form])
 
 
 def estimate_input(ask: Ask) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from trunkline.canon.chat import Json
-from trunkline.dialects.gemini.fields import camel
+from trunkline.dialects.google_shape.fields import camel
 
 _MAPS = frozenset({"properties", "$defs", "patternProperties", "definitions"})
 _LISTS = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})

@@ -14,8 +14,8 @@ from trunkline.dialects.dialect import Ask
 from trunkline.dialects.errors import protocol
 from trunkline.dialects.gemini.errors import reported
 from trunkline.dialects.gemini.framing import LIMIT, Cutter, Framer, Piece, one_line
-from trunkline.dialects.gemini.usage import Told
 from trunkline.dialects.gemini.words import SSE
+from trunkline.dialects.google_shape.usage import Told
 from trunkline.dialects.watch import Watch
 
 _FINISH_LENGTH = 64

@@ -16,8 +16,8 @@ from trunkline.dialects.arguments import object_of
 from trunkline.dialects.dialect import Frame
 from trunkline.dialects.gemini.citing import Cited
 from trunkline.dialects.gemini.logprobs import write_logprobs
-from trunkline.dialects.gemini.usage import write_usage
 from trunkline.dialects.gemini.words import NAME, write_finish
+from trunkline.dialects.google_shape.usage import write_usage
 
 #: Fields of an answer and of a candidate that are Gemini's own; what else rides in `vendor` is another dialect's.
 _OF_ANSWER = ("promptFeedback", "createTime", "modelStatus")

@@ -18,7 +18,6 @@ from trunkline.dialects.dialect import Frame
 from trunkline.dialects.gemini.citing import Cited, Kept
 from trunkline.dialects.gemini.framing import Framer
 from trunkline.dialects.gemini.logprobs import write_logprobs
-from trunkline.dialects.gemini.usage import write_usage
 from trunkline.dialects.gemini.write_answer import (
     content,
     ending,
@@ -28,6 +27,7 @@ from trunkline.dialects.gemini.write_answer import (
     signed,
     write_part,
 )
+from trunkline.dialects.google_shape.usage import write_usage
 
 _encode = msgspec.json.Encoder().encode
 

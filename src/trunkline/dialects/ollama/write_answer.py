@@ -16,6 +16,7 @@ from trunkline.dialects.ollama.call import arguments
 from trunkline.dialects.ollama.line import DURATIONS
 from trunkline.dialects.ollama.read_answer import NAME
 from trunkline.dialects.ollama.request import GENERATE
+from trunkline.dialects.plain import shown
 
 #: The official client takes durations for integers, so they are there where nobody measured them.
 UNMEASURED: Json = dict.fromkeys(DURATIONS, 0)
@@ -78,21 +79,18 @@ def unfinished(finish: FinishReason, native: str) -> GatewayError | None:
 
 def _said(choice: Choice, form: str) -> dict[str, Any]:
     parts = choice.parts
-    content = _joined(parts, Text) + _joined(parts, Refusal)
-    beside: dict[str, Any] = {"thinking": _joined(parts, Thinking), "images": _images(parts), "tool_calls": _calls(parts)}
+    # The SDK cannot read `images` of an answer (ollama-python 0.6, `Image`), so they are text.
+    content = "".join(shown(part) if isinstance(part, Media) else part.text for part in parts if isinstance(part, Text | Media))
+    content += _joined(parts, Refusal)
+    beside: dict[str, Any] = {"thinking": _joined(parts, Thinking), "tool_calls": _calls(parts)}
     beside = {name: value for name, value in beside.items() if value}
     if form == GENERATE:
         return {"response": content, **beside}
     return {"message": {"role": "assistant", "content": content, **beside}}
 
 
-def _joined(parts: Iterable[Part], kind: type[Text | Refusal | Thinking]) -> str:
+def _joined(parts: Iterable[Part], kind: type[Refusal | Thinking]) -> str:
     return "".join(part.text for part in parts if isinstance(part, kind))
-
-
-def _images(parts: Iterable[Part]) -> list[str]:
-    """Pictures that are here; Ollama has no word for one elsewhere, nor for any other medium."""
-    return [part.data for part in parts if isinstance(part, Media) and part.kind == "image" and part.data]
 
 
 def _calls(parts: Iterable[Part]) -> list[dict[str, Any]]:

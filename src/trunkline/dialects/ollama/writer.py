@@ -16,6 +16,7 @@ from trunkline.dialects.ollama.errors import write_line
 from trunkline.dialects.ollama.line import DURATIONS
 from trunkline.dialects.ollama.request import GENERATE
 from trunkline.dialects.ollama.write_answer import UNMEASURED, call, done_reason, head, tail, unfinished
+from trunkline.dialects.plain import shown
 
 _encode = msgspec.json.encode
 #: What an Ollama provider's last line tells beside its counts. Events do not say whose `vendor` they hold, so it is told by
@@ -84,7 +85,7 @@ class OllamaWriter:
             self._calls[event.index] = self._made, part, [part.arguments]
             self._made += 1
         elif isinstance(part, Media):
-            return self._line({"images": [part.data]}) if part.kind == "image" and part.data else b""
+            return self._line({"content": shown(part)})
         else:
             self._kinds[event.index] = "thinking" if isinstance(part, Thinking) else "content"
         return b""

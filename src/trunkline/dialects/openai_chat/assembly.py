@@ -13,9 +13,9 @@ import msgspec
 from trunkline.canon.chat import NOTHING, Citation, Json, Media, Other, Part, Refusal, Seal, Text, Thinking
 from trunkline.canon.stream import Cite, Close, Delta, Event, Extra, Finished, Open
 from trunkline.dialects.openai_chat.calls import Calls, Numbers
-from trunkline.dialects.openai_chat.content import from_url
 from trunkline.dialects.openai_chat.details import NAME, Detail, continues, part_of, plain_text, read_extra, told_thinking
-from trunkline.dialects.openai_chat.finish import read_reason
+from trunkline.dialects.openai_shape.content import from_url
+from trunkline.dialects.openai_shape.finish import read_reason
 
 _MOST_HELD = 64
 """Citations and states that wait for the part they belong to."""

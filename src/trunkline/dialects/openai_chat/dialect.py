@@ -7,12 +7,9 @@ from trunkline.canon.facts import Facts
 from trunkline.dialects.dialect import Ask, Outgoing
 from trunkline.dialects.errors import protocol
 from trunkline.dialects.openai_chat import (
-    errors,
-    models,
     read_answer,
     read_chat,
     reader,
-    reply,
     request,
     tap,
     write_answer,
@@ -20,6 +17,7 @@ from trunkline.dialects.openai_chat import (
     writer,
 )
 from trunkline.dialects.openai_chat.details import NAME
+from trunkline.dialects.openai_shape import errors, models, reply
 
 
 class OpenAIChat:

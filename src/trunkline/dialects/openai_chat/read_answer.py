@@ -14,8 +14,8 @@ from trunkline.dialects.openai_chat.assembly import Assembly, Said, tokens
 from trunkline.dialects.openai_chat.calls import Numbers
 from trunkline.dialects.openai_chat.details import NAME, plain_text
 from trunkline.dialects.openai_chat.reader import MOST_CHOICES, sources, unfinished
-from trunkline.dialects.openai_chat.reply import NO_COMPLETION, decode, mended, read_finish
-from trunkline.dialects.openai_chat.usage import read_usage
+from trunkline.dialects.openai_shape.reply import NO_COMPLETION, decode, mended, read_finish
+from trunkline.dialects.openai_shape.usage import read_usage
 
 _ANSWER = frozenset({"id", "object", "created", "model", "choices", "usage", "error"})
 _CHOICE = frozenset({"index", "message", "delta", "finish_reason", "logprobs"})

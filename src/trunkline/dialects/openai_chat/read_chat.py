@@ -25,9 +25,9 @@ from trunkline.canon.chat import (
 )
 from trunkline.dialects.dialect import Ask
 from trunkline.dialects.names import made_id
-from trunkline.dialects.openai_chat.content import audio_type, file_kind, from_url, link, split_data_url
 from trunkline.dialects.openai_chat.details import NAME, read_extra, read_thinking
 from trunkline.dialects.openai_chat.read_options import listed, optional, read_cache, read_options, rest_of, struct, text
+from trunkline.dialects.openai_shape.content import audio_type, file_kind, from_url, link, split_data_url
 from trunkline.dialects.shallow import bad
 
 _ROLES: Mapping[str, Role] = {

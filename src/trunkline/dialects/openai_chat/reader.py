@@ -18,8 +18,8 @@ from trunkline.dialects.errors import protocol, reported
 from trunkline.dialects.openai_chat.assembly import Assembly, Said
 from trunkline.dialects.openai_chat.calls import Numbers
 from trunkline.dialects.openai_chat.details import plain_text
-from trunkline.dialects.openai_chat.reply import mended, read_finish
-from trunkline.dialects.openai_chat.usage import groq_usage, read_usage
+from trunkline.dialects.openai_shape.reply import mended, read_finish
+from trunkline.dialects.openai_shape.usage import groq_usage, read_usage
 from trunkline.dialects.sse import EventCutter, lone_data, parse
 
 MOST_CHOICES = 128

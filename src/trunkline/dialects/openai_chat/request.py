@@ -9,6 +9,7 @@ import msgspec
 
 from trunkline.dialects import guess
 from trunkline.dialects.dialect import NOT_NAMED, Ask, Named, Outgoing
+from trunkline.dialects.openai_shape.options import asking_usage, asks_usage
 from trunkline.dialects.shallow import bad, encode, fields, flag_of, model_of
 
 PATH = "/chat/completions"
@@ -16,9 +17,6 @@ PATH = "/chat/completions"
 _MEDIA_TOKENS = 1000
 #: What stands right before encoded media: data URLs, and the `data` of `input_audio`.
 _MEDIA_MARKS = (b";base64,", b'"data"')
-_TRUE = msgspec.Raw(b"true")
-
-_nested = msgspec.json.Decoder(dict[str, msgspec.Raw] | None).decode
 
 
 def read_request(body: bytes, named: Named = NOT_NAMED) -> Ask:  # noqa: ARG001
@@ -29,22 +27,19 @@ def read_request(body: bytes, named: Named = NOT_NAMED) -> Ask:  # noqa: ARG001
     found = fields(body)
     model = model_of(found)
     stream = bool(flag_of(found, "stream", "stream"))
-    options = _options(found)
+    include_usage = asks_usage(found)
     messages = found.get("messages")
     if messages is None:
         raise bad("messages", "is required", code="missing_required_parameter")
     if memoryview(messages)[0] != ord("["):
         raise bad("messages", "must be an array")
-    include_usage = bool(flag_of(options, "include_usage", "stream_options.include_usage"))
     return Ask(fields=found, model=model, stream=stream, include_usage=include_usage)
 
 
 def write_request(ask: Ask, model: str, *, ask_usage: bool) -> Outgoing:
     """The request for the provider: `model` replaced, stream usage asked for if `ask_usage`, the rest byte for byte."""
     out = ask.fields | {"model": msgspec.Raw(encode(model))}
-    if ask_usage and ask.stream:
-        out["stream_options"] = msgspec.Raw(encode(_options(ask.fields) | {"include_usage": _TRUE}))
-    return Outgoing(PATH, encode(out))
+    return Outgoing(PATH, encode(asking_usage(out) if ask_usage and ask.stream else out))
 
 
 def estimate_input(ask: Ask) -> int:
@@ -56,12 +51,3 @@ def estimate_input(ask: Ask) -> int:
         text += len(value) - size
         media += count
     return guess.tokens(text) + media * _MEDIA_TOKENS
-
-
-def _options(found: dict[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
-    if "stream_options" not in found:
-        return {}
-    try:
-        return _nested(found["stream_options"]) or {}
-    except msgspec.ValidationError:
-        raise bad("stream_options", "must be an object") from None

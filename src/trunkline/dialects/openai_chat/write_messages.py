@@ -30,9 +30,9 @@ from trunkline.canon.facts import Facts
 from trunkline.canon.loss import Loss
 from trunkline.dialects import names, plain
 from trunkline.dialects.foreign import own_part
-from trunkline.dialects.openai_chat.content import audio_format, data_url
 from trunkline.dialects.openai_chat.details import NAME, is_detail, write_details, write_extra
 from trunkline.dialects.openai_chat.write_answer import write_call
+from trunkline.dialects.openai_shape.content import audio_format, data_url
 from trunkline.dialects.state import UNSIGNED
 
 _BAD_NAME = re.compile(r"[^a-zA-Z0-9_-]")

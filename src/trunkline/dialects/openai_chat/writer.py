@@ -17,10 +17,10 @@ from trunkline.canon.stream import Begin, Cite, Close, Count, Delta, End, Event,
 from trunkline.canon.usage import NO_USAGE, Usage
 from trunkline.dialects.dialect import Frame
 from trunkline.dialects.openai_chat.details import sealed, write_extra
-from trunkline.dialects.openai_chat.errors import write_stream_error
-from trunkline.dialects.openai_chat.finish import unfinished, write_reason
-from trunkline.dialects.openai_chat.usage import write_usage
 from trunkline.dialects.openai_chat.write_answer import legacy, write_citation, write_image, write_logprobs
+from trunkline.dialects.openai_shape.errors import write_stream_error
+from trunkline.dialects.openai_shape.finish import unfinished, write_reason
+from trunkline.dialects.openai_shape.usage import write_usage
 from trunkline.dialects.state import wrap
 
 _encode = msgspec.json.Encoder().encode

@@ -1,0 +1,1 @@
+"""Converse and ConverseStream of AWS Bedrock, as its servers speak them. No client speaks it."""

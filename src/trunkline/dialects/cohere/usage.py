@@ -1,0 +1,43 @@
+"""A usage object. `tokens` is what the model read and wrote; what of it is billed (`billed_units`) rides along in its text."""
+
+from __future__ import annotations
+
+import msgspec
+
+from trunkline.canon.usage import NO_USAGE, Usage
+from trunkline.dialects.cohere.words import table
+
+#: A count above this is nonsense and is taken as absent.
+_MOST = 10**12
+#: A usage object longer than this is not kept word for word.
+_RAW_BYTES = 4096
+
+
+def read_usage(told: object) -> tuple[Usage, str]:
+    """The counts of a usage object, and its JSON text. `NO_USAGE` where it counts neither prompt nor answer.
+
+    The prompt's tokens hold those read from a cache (recorded: 144 of 379), the answer's those thought. A wrong type or a
+    negative number is taken as absent; a part is never larger than its whole.
+    """
+    usage = table(told)
+    counts = table(usage.get("tokens")) or table(usage.get("billed_units"))
+    prompt, answer = _count(counts.get("input_tokens")), _count(counts.get("output_tokens"))
+    if prompt is None and answer is None:
+        return NO_USAGE, ""
+    prompt, answer = prompt or 0, answer or 0
+    raw = msgspec.json.encode(usage)
+    found = Usage(
+        input=prompt,
+        cache_read=min(prompt, _count(usage.get("cached_tokens")) or 0),
+        output=answer,
+        reasoning=min(answer, _count(counts.get("reasoning_tokens")) or 0),
+        basis="reported",
+    )
+    return found, raw.decode() if len(raw) <= _RAW_BYTES else ""
+
+
+def _count(value: object) -> int | None:
+    """A count, which the API's own schema calls a number (`8.0`)."""
+    if type(value) not in {int, float} or not 0 <= value <= _MOST:  # type: ignore[operator]
+        return None
+    return int(value)  # type: ignore[call-overload, no-any-return]

@@ -1,0 +1,1 @@
+"""OpenAI's older completions API (`POST /v1/completions`), which goes on with a text: as clients and providers speak it."""

@@ -1,0 +1,215 @@
+"""Requests that pass to a provider of the same form as they are: speech, transcriptions, files, ranking and the like.
+
+Only the model's name is changed, and what the answer reports as used is read in passing. Which endpoints these are belongs
+in `dialects.families`, which provider is asked in `routing.families`.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+
+from trunkline.canon.errors import GatewayError, Kind
+from trunkline.canon.usage import NO_USAGE
+from trunkline.canon.wire import Body, WireRequest
+from trunkline.dialects import families
+from trunkline.dialects.dialect import Ask, Outgoing
+from trunkline.dialects.families import Passing
+from trunkline.dialects.forms import Form
+from trunkline.dialects.passing import PassingTap, read_answer
+from trunkline.dialects.shallow import checked_model, encode, fields, model_of
+from trunkline.dialects.table import SPOKEN
+from trunkline.pipeline.admit import accept, allowed, known
+from trunkline.pipeline.attempt import Incoming, ask_for, read_at_most
+from trunkline.pipeline.exchange import Exchange, Parts
+from trunkline.pipeline.outgoing import head
+from trunkline.pipeline.settle import price
+from trunkline.pipeline.upload import Upload
+from trunkline.pipeline.wire import wire
+from trunkline.policy.keys import Principal
+from trunkline.providers.forward import forwarded
+from trunkline.providers.hosting import place
+from trunkline.providers.provider import Provider, Target
+from trunkline.routing.families import of_model, of_none, speech
+
+MODEL_HEADER, PROVIDER_HEADER = b"x-trunkline-model", b"x-trunkline-provider"
+_PASSED = (b"content-type", b"content-disposition")
+"""Headers of an answer that the client is shown."""
+_OURS = frozenset({b"model", b"deployment", b"key", b"api-key"})
+"""Of a client's query, what is said anew (Azure's word for a model too), and what is never passed on. Azure reads any case."""
+_PICTURES = frozenset({"image_edits", "image_variations"})
+"""Families whose answers hold pictures."""
+_JSON = b"application/json"
+_EVENTS = b"text/event-stream"
+
+
+async def pass_on(exchange: Exchange, parts: Parts) -> None:
+    """Answer one such request. Raises `GatewayError`."""
+    exchange.charged = False  # nothing is guessed: what such an answer costs cannot be told from its size
+    known(exchange, parts)
+    if exchange.request.stream is None:
+        await _pass_whole(exchange, parts)
+    elif cast("Passing", exchange.passing).model == "none":
+        choose(exchange, parts, "")
+        await _exchange(exchange, parts, exchange.request.stream, exchange.request.headers[b"content-type"])
+    else:
+        await _pass_form(exchange, parts, exchange.request.stream)
+
+
+async def _pass_whole(exchange: Exchange, parts: Parts) -> None:
+    """A request without a body, or with one of JSON."""
+    passing, body = cast("Passing", exchange.passing), exchange.request.body
+    found: dict[str, msgspec.Raw] = {}
+    if passing.model != "none":
+        found = fields(body)
+    null = bytes(found.get("model", b"null")) == b"null"
+    model = "" if passing.model != "needed" and null else model_of(found)
+    target = choose(exchange, parts, model, found)
+    if model:
+        body = encode(found | {"model": msgspec.Raw(encode(target.model))})
+    told = exchange.request.headers.get(b"content-type", _JSON)
+    # what was read as JSON must not be read as anything else, such as a form with another model in it
+    await _exchange(exchange, parts, body, told if passing.model == "none" else _JSON)
+
+
+async def _pass_form(exchange: Exchange, parts: Parts, source: Body) -> None:
+    """A form that names a model, or its header does."""
+    form = Form(exchange.request.headers[b"content-type"])
+    upload = Upload(source, form)
+    try:
+        model = exchange.request.headers.get(MODEL_HEADER, b"").decode("latin-1")
+        if model:
+            checked_model(model)
+        else:
+            model = await upload.read_ahead(exchange.snapshot.server.max_body)
+        if not model and cast("Passing", exchange.passing).model == "needed":
+            model_of({})
+        target = choose(exchange, parts, model)
+        upload.put(target.model)
+        await _exchange(exchange, parts, upload, form.content_type)
+    finally:
+        upload.close()
+
+
+def choose(exchange: Exchange, parts: Parts, model: str, found: dict[str, msgspec.Raw] | None = None) -> Target:
+    """The target for this model, or for a request that names none; from here on the ledger knows the request."""
+    found = found or {}
+    stream = bytes(found.get("stream", b"")) == b"true"
+    exchange.ask = Ask(found, model, stream=stream, include_usage=True)
+    family, providers = cast("Passing", exchange.passing).family, exchange.snapshot.providers.values()
+    if model:
+        route = allowed(exchange, model)
+        target, deadlines = of_model(route, family, providers), route.deadlines
+    else:
+        named = exchange.request.headers.get(PROVIDER_HEADER, b"").decode("latin-1")
+        provider = of_none(family, named, providers)
+        _check_any(exchange.principal, provider)
+        target, deadlines = Target(provider, ""), provider.deadlines
+    return accept(exchange, parts, target, deadlines)
+
+
+def _check_any(principal: Principal, provider: Provider) -> None:
+    """What names no model may use any: a file of requests, or a provider's own choice."""
+    if not principal.may_use(f"{provider.name}/*"):
+        raise GatewayError(
+            Kind.FORBIDDEN,
+            f"This key is limited to some models, and a request that names none may use any: it needs '{provider.name}/*'.",
+            code="model_not_allowed",
+        )
+
+
+async def _exchange(exchange: Exchange, parts: Parts, body: bytes | Body, content_type: bytes) -> None:
+    """Ask the provider and carry its answer."""
+    request = await written(exchange, parts, families.below(exchange.request.path), passed_query(exchange.request.query))
+    request = msgspec.structs.replace(request, body=body, content_type=content_type)
+    target = cast("Target", exchange.target)
+    answer = await ask_for(exchange, parts, SPOKEN[speech(target.provider)], request)
+    passing, told = cast("Passing", exchange.passing), answer.headers.get(b"content-type", b"").lower()
+    if passing.counts and told.startswith(_JSON):
+        await _whole(exchange, parts, answer)
+    else:
+        tap = PassingTap(counted=passing.counts) if told.startswith(_EVENTS) else None
+        await _Flow(exchange, parts, answer, tap).run()
+
+
+async def written(exchange: Exchange, parts: Parts, path: str, query: bytes) -> WireRequest:
+    """The request for the provider, still without a body. `path`: below its base path."""
+    target = cast("Target", exchange.target)
+    provider, headers = target.provider, exchange.request.headers
+    if query:
+        path += "?" + query.decode("ascii")
+    outgoing = Outgoing(path, b"", method=cast("Passing", exchange.passing).method)
+    lines, exchange.dropped = forwarded(provider, headers)
+    if b"accept" in headers:
+        lines += b"accept: %b\r\n" % headers[b"accept"]
+    placed = place(provider, speech(provider), target.model, outgoing)
+    return await wire(provider, parts.credentials, placed, lines, (exchange.deadlines, provider.max_stream))
+
+
+def passed_query(query: bytes) -> bytes:
+    """A client's query as it goes on: without a key, and without a model, which is ours to say. Raises `GatewayError` (400)."""
+    if not query.isascii():
+        raise GatewayError(Kind.BAD_REQUEST, "The URL's query is not ASCII.", code="bad_http")
+    return b"&".join(part for part in query.split(b"&") if _OURS.isdisjoint(map(_name, part.split(b";"))))
+
+
+def _name(pair: bytes) -> bytes:
+    return unquote_to_bytes(pair.partition(b"=")[0].replace(b"+", b" ")).strip().lower()
+
+
+def _lines(exchange: Exchange, answer: Incoming) -> bytes:
+    shown = (b"%b: %b\r\n" % (name, answer.headers[name]) for name in _PASSED if name in answer.headers)
+    return head(exchange) + b"".join(shown)
+
+
+async def _whole(exchange: Exchange, parts: Parts, answer: Incoming) -> None:
+    """An answer that is small, and tells what was used."""
+    body = await read_at_most(answer, cast("Target", exchange.target).provider.max_answer)
+    pictures = cast("Passing", exchange.passing).family in _PICTURES
+    usage, exchange.raw_usage = read_answer(body, pictures=pictures)
+    if usage != NO_USAGE:
+        price(exchange, parts, usage)
+    lines = _lines(exchange, answer)
+    if exchange.cost_nano is not None:
+        lines += b"x-trunkline-cost-usd: %d.%09d\r\n" % divmod(exchange.cost_nano, 1_000_000_000)
+    exchange.first_byte = parts.mono()
+    exchange.reply.send(answer.status, lines, body)
+
+
+class _Flow:
+    """An answer of any size, pushed through. One that breaks has no end that could be taken for its own: `refuse` sees to it.
+
+    The client sees no status before the first bytes: until then a failure is an ordinary error.
+    """
+
+    def __init__(self, exchange: Exchange, parts: Parts, answer: Incoming, tap: PassingTap | None) -> None:
+        self._exchange = exchange
+        self._parts = parts
+        self._answer = answer
+        self._tap = exchange.tap = tap
+
+    async def run(self) -> None:
+        """Push until the end. Raises `GatewayError`."""
+        await self._answer.pump(self._take)
+        if self._tap is not None:
+            self._pass(self._tap.close())
+        reply, status = self._exchange.reply, self._answer.status
+        if reply.started:
+            reply.end()
+        else:
+            reply.send(status, _lines(self._exchange, self._answer), b"")
+
+    def _take(self, data: bytes) -> None:
+        self._pass(data if self._tap is None else self._tap.feed(data))
+
+    def _pass(self, data: bytes) -> None:
+        tap, reply = self._tap, self._exchange.reply
+        if tap is not None and tap.error is not None and not tap.opened:
+            raise tap.error
+        if data and not reply.started:
+            self._exchange.first_byte = self._parts.mono()
+            reply.flow = self._answer
+            reply.start(self._answer.status, _lines(self._exchange, self._answer))
+        reply.write(data)

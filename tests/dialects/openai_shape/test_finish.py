@@ -1,0 +1,66 @@
+"""Why an answer ended, in and out."""
+
+from __future__ import annotations
+
+import pytest
+
+from trunkline.canon.chat import FinishReason
+from trunkline.dialects.openai_shape.finish import read_reason, unfinished, write_reason
+
+
+@pytest.mark.parametrize(
+    ("word", "called", "reason"),
+    [
+        ("stop", False, "stop"),
+        ("stop", True, "tool_calls"),
+        ("STOP", False, "stop"),
+        ("eos", False, "stop"),
+        ("length", False, "length"),
+        ("length", True, "length"),
+        ("model_length", False, "length"),
+        ("tool_calls", True, "tool_calls"),
+        ("tool_calls", False, "stop"),
+        ("function_call", True, "tool_calls"),
+        ("content_filter", False, "content_filter"),
+        ("content_filter", True, "content_filter"),
+        ("insufficient_system_resource", False, "error"),
+        ("a word of next year", False, "stop"),
+        ("a word of next year", True, "tool_calls"),
+        ("", False, ""),
+        ("", True, "tool_calls"),
+    ],
+)
+def test_what_a_word_means(word: str, called: bool, reason: FinishReason) -> None:
+    """An agent goes on or stops by this: what the answer holds counts for more than its last word."""
+    assert read_reason(word, called=called) == reason
+
+
+@pytest.mark.parametrize(
+    ("reason", "called", "legacy", "word"),
+    [
+        ("stop", False, False, "stop"),
+        ("stop", True, False, "tool_calls"),
+        ("", False, False, "stop"),
+        ("", True, True, "function_call"),
+        ("stop_sequence", False, False, "stop"),
+        ("length", True, False, "length"),
+        ("tool_calls", True, False, "tool_calls"),
+        ("tool_calls", True, True, "function_call"),
+        ("tool_calls", False, False, "stop"),
+        ("content_filter", False, False, "content_filter"),
+    ],
+)
+def test_what_openais_clients_are_told(reason: FinishReason, called: bool, legacy: bool, word: str) -> None:
+    """Their types know five words; an answer that was cut short is never told as whole."""
+    assert write_reason(reason, called=called, legacy=legacy) == word
+
+
+def test_an_answer_that_did_not_end_is_an_error() -> None:
+    """With the provider's own word; one that a provider wants sent back is not cured by another try."""
+    failed, paused = unfinished("error", "MALFORMED"), unfinished("pause", "pause_turn")
+    assert failed is not None
+    assert (failed.message, failed.retryable) == ("The model could not finish its answer (MALFORMED).", True)
+    assert paused is not None
+    assert paused.message.startswith("The provider wants its answer sent back to go on with it (pause_turn)")
+    assert not paused.retryable
+    assert [unfinished(reason, "x") for reason in ("", "stop", "length", "tool_calls", "content_filter")] == [None] * 5

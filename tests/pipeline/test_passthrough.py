@@ -1,0 +1,279 @@
+"""What passes: to whom it goes, what of it is changed, what is written down. Long files are in `faults`, SDKs in `real`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from harness.client import Reply, request
+from harness.gateway import KEY, NARROW_KEY, PROVIDER_KEY
+from harness.script import END, STREAM_HEADERS, Close, chunk, event, head, whole
+from harness.upstream import Upstream
+from pipeline.inside import Inside, bearer
+
+FORM = ("content-type", "multipart/form-data; boundary=XX")
+MODEL = b'--XX\r\nContent-Disposition: form-data; name="model"\r\n\r\npriced\r\n'
+FILE = b'--XX\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nRIFF\r\n'
+TOKENS = {"input_tokens": 1000, "output_tokens": 500}
+
+
+def told(value: Any) -> Any:
+    """A provider that answers this to everything."""
+    return lambda _: [whole(200, json.dumps(value).encode())]
+
+
+def ask(inside: Inside, method: str, path: str, body: bytes = b"", *more: tuple[str, str], key: str = KEY) -> Reply:
+    """One request on a connection of its own."""
+    with inside.connect() as wire:
+        wire.send(request(method, path, [*bearer(key), *more], body))
+        reply = wire.read_reply()
+    assert reply is not None
+    return reply
+
+
+def test_a_json_request_keeps_its_bytes(inside: Inside, upstream: Upstream) -> None:
+    """Only the name of the model is another; unknown fields, their order and their spelling stay."""
+    upstream.script(told({"results": [], "usage": TOKENS}))
+    reply = ask(inside, "POST", "/v2/rerank", b'{"z":1e2, "model":"priced", "query":"\\u00fc", "x":{"a" : 1}}')
+    seen = upstream.requests[-1]
+    assert (seen.target, seen.body) == ("/v1/rerank", b'{"z":1e2,"model":"gpt-4.1","query":"\\u00fc","x":{"a" : 1}}')
+    assert reply.header("x-trunkline-cost-usd") == "0.006000000", "gpt-4.1: 2 and 8 dollars a million"
+    settled = inside.last()
+    assert (settled.opened.endpoint, settled.opened.model, settled.opened.target) == ("rerank", "priced", "gpt-4.1")
+    assert (settled.usage.input, settled.usage.output, settled.cost_nano) == (1000, 500, 6_000_000)
+
+
+def test_what_goes_on_of_a_head(inside: Inside, upstream: Upstream) -> None:
+    """What the answer shall be, in which beta; never who asks, nor a key in the query."""
+    upstream.script(told({"data": []}))
+    more = [("accept", "application/json"), ("openai-beta", "x=1"), ("openai-organization", "o"), ("cookie", "c"), ("x-a", "b")]
+    assert ask(inside, "GET", f"/v1/files?after=a%20b&KEY={KEY}&limit=1&key={KEY}", b"", *more).status == 200
+    seen = upstream.requests[-1]
+    assert seen.target == "/v1/files?after=a%20b&limit=1"
+    assert (seen.header("accept"), seen.header("openai-beta")) == ("application/json", "x=1")
+    assert seen.header("authorization") == f"Bearer {PROVIDER_KEY}"
+    names = {name for name, _ in seen.headers}
+    assert not names & {"openai-organization", "cookie", "x-a", "content-length", "content-type"}
+    assert KEY.encode() not in seen.head
+    assert (inside.last().opened.model, inside.last().opened.target) == ("", "")
+
+
+def test_what_comes_back_of_a_head(inside: Inside, upstream: Upstream) -> None:
+    """The type and the name of a file, the status; never a cookie of the provider's."""
+    headers = [("content-disposition", 'attachment; filename="a"'), ("set-cookie", "a=b"), ("x-request-id", "theirs")]
+    upstream.script(lambda _: [whole(202, b"\0\1", "audio/wav", headers)])
+    reply = ask(inside, "GET", "/v1/files/file-1/content")
+    assert (reply.status, reply.body, reply.complete) == (202, b"\0\1", True)
+    assert (reply.header("content-type"), reply.header("content-disposition")) == ("audio/wav", 'attachment; filename="a"')
+    assert reply.header("set-cookie") is None
+    assert reply.header("x-trunkline-provider") == "lab"
+    assert inside.last().upstream_id == "theirs"
+
+
+def test_a_form_of_a_client(inside: Inside, upstream: Upstream) -> None:
+    """The provider gets the whole form under its own name of the model, with its length; the answer's usage has a price."""
+    upstream.script(told({"text": "hello", "usage": {"type": "tokens", **TOKENS}}))
+    reply = ask(inside, "POST", "/v1/audio/transcriptions", MODEL + FILE + b"--XX--\r\n", FORM)
+    seen = upstream.requests[-1]
+    assert seen.body == MODEL.replace(b"priced", b"gpt-4.1") + FILE + b"--XX--\r\n"
+    assert (seen.header("content-length"), seen.header("content-type")) == (str(len(seen.body)), FORM[1])
+    assert (reply.json["text"], inside.last().cost_nano) == ("hello", 6_000_000)
+
+
+def test_a_form_without_a_model(inside: Inside, upstream: Upstream) -> None:
+    """Where a family needs one it is missing; where a provider has a default it is not made up; files have none."""
+    upstream.script(told({}))
+    body = FILE + b"--XX--\r\n"
+    missing = ask(inside, "POST", "/v1/audio/transcriptions", body, FORM)
+    assert (missing.status, missing.error["code"]) == (400, "missing_required_parameter")
+    assert inside.books.opened == []
+    for path in ("/v1/images/variations", "/v1/files"):
+        assert ask(inside, "POST", path, body, FORM).status == 200
+        assert upstream.requests[-1].body == body
+    empty = ask(inside, "POST", "/v1/audio/transcriptions", b"", FORM)
+    assert (empty.status, empty.error["code"]) == (400, "invalid_json")
+
+
+def test_seconds_are_kept_without_a_price(inside: Inside, upstream: Upstream) -> None:
+    """What is paid by the second is written down in the provider's own words, and no cost is invented."""
+    upstream.script(told({"text": "x", "usage": {"type": "duration", "seconds": 9}}))
+    reply = ask(inside, "POST", "/v1/audio/transcriptions", MODEL + FILE + b"--XX--", FORM)
+    settled = inside.last()
+    assert (json.loads(settled.raw_usage), settled.cost_nano, settled.usage.basis) == (
+        {"type": "duration", "seconds": 9},
+        None,
+        "none",
+    )
+    assert reply.header("x-trunkline-cost-usd") is None
+
+
+def test_events_pass_and_are_counted(inside: Inside, upstream: Upstream) -> None:
+    """A stream's bytes are the provider's; one that says an error is not called good."""
+    good = event({"type": "speech.audio.done", "usage": TOKENS})
+    upstream.script(lambda _: [head(200, STREAM_HEADERS), chunk(good), END])
+    body = b'{"model":"priced","input":"hi","stream":true}'
+    reply = ask(inside, "POST", "/v1/audio/speech", body)
+    assert (reply.body, reply.complete, inside.last().cost_nano) == (good, True, 6_000_000)
+    assert inside.last().opened.stream
+    bad = event({"type": "error", "error": {"message": "no", "code": "x"}})
+    upstream.script(lambda _: [head(200, STREAM_HEADERS), chunk(good), chunk(bad), END])
+    assert ask(inside, "POST", "/v1/audio/speech", body).body == good + bad
+    assert inside.last().outcome == "upstream_error"
+    upstream.script(lambda _: [head(200, STREAM_HEADERS), chunk(bad), END])
+    reply = ask(inside, "POST", "/v1/audio/speech", body)
+    assert (reply.status, reply.error["message"]) == (502, "no"), "an error that comes first is an ordinary one"
+
+
+def test_a_stored_answer_is_not_paid_for_again(inside: Inside, upstream: Upstream) -> None:
+    """Whoever reads a response twice has used it once, streamed or not."""
+    done = event({"type": "response.completed", "usage": TOKENS})
+    for answer in ([head(200, STREAM_HEADERS), chunk(done), END], [whole(200, json.dumps({"usage": TOKENS}).encode())]):
+        upstream.script(lambda _, answer=answer: answer)
+        assert ask(inside, "GET", "/v1/responses/resp_1?stream=true").status == 200
+        assert (inside.last().usage.basis, inside.last().raw_usage) == ("none", "")
+
+
+@pytest.mark.parametrize("answer", [whole(200, b"", "text/plain"), head(204)], ids=["empty", "no content"])
+def test_an_answer_without_a_body(inside: Inside, upstream: Upstream, answer: bytes) -> None:
+    """It is whole as it is."""
+    upstream.script(lambda _: [answer])
+    reply = ask(inside, "DELETE", "/v1/files/file-1")
+    assert (reply.status, reply.body, reply.complete) == (int(answer[9:12]), b"", True)
+    assert reply.header("transfer-encoding") is None
+
+
+def test_a_provider_that_dies_behind_its_head(inside: Inside, upstream: Upstream) -> None:
+    """While the client has seen nothing, it is told in words."""
+    upstream.script(lambda _: [head(200, [("content-type", "audio/mpeg"), ("content-length", "9")]), Close()])
+    assert ask(inside, "POST", "/v1/audio/speech", b'{"model":"m"}').status == 502
+    assert inside.last().outcome == "upstream_broken"
+
+
+def test_pictures_are_counted(inside: Inside, upstream: Upstream) -> None:
+    """By the piece, where nothing else is told; no price is made up for them."""
+    upstream.script(told({"data": [{"url": "a"}, {"url": "b"}]}))
+    ask(inside, "POST", "/v1/images/edits", b'{"model":"priced","prompt":"a hat"}')
+    assert (inside.last().usage.images, inside.last().cost_nano) == (2, None)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "headers", "status", "code"),
+    [
+        ("POST", "/v1/audio/speech", b'{"model":"gemini"}', [], 400, "unsupported_endpoint"),
+        ("POST", "/v1/audio/speech", b'{"input":"a"}', [], 400, "missing_required_parameter"),
+        ("POST", "/v1/audio/speech", b'{"model":null}', [], 400, "invalid_value"),
+        ("POST", "/v1/moderations", b'{"model":7}', [], 400, "invalid_value"),
+        ("POST", "/v1/moderations", b"[]", [], 400, "invalid_json"),
+        ("POST", "/v1/audio/transcriptions", b"x", [("content-type", "multipart/form-data")], 400, "invalid_form"),
+        ("POST", "/v1/audio/transcriptions", b"{}", [], 400, "missing_required_parameter"),
+        ("POST", "/v1/audio/transcriptions", b"x", [FORM, ("x-trunkline-model", "nobody")], 404, "model_not_found"),
+        ("POST", "/v1/audio/transcriptions", b"x", [FORM, ("x-trunkline-model", "m")], 400, "invalid_form"),
+        ("POST", "/v1/audio/transcriptions", b"x", [FORM, ("x-trunkline-model", "x" * 300)], 400, "invalid_value"),
+        ("GET", "/v1/files", b"", [("x-trunkline-provider", "gemini")], 400, "unsupported_endpoint"),
+        ("HEAD", "/v1/files", b"", [], 405, None),
+        ("PATCH", "/v1/files/a", b"", [], 405, "method_not_allowed"),
+        ("GET", "/v1/files/a", b"x", [], 413, "too_large"),
+        ("GET", "/v1/files/a/b", b"", [], 404, "unknown_path"),
+    ],
+)
+def test_what_is_wrong_reaches_no_provider(
+    inside: Inside,
+    upstream: Upstream,
+    method: str,
+    path: str,
+    body: bytes,
+    headers: list[tuple[str, str]],
+    status: int,
+    code: str | None,
+) -> None:
+    """Every mistake is told in OpenAI's form, before anything costs money."""
+    with inside.connect() as wire:
+        wire.send(request(method, path, [*bearer(), *headers], body))
+        reply = wire.read_reply(bodyless=method == "HEAD")
+    assert reply is not None
+    assert reply.status == status
+    if code is not None:
+        assert reply.error["code"] == code
+    assert upstream.requests == []
+
+
+@pytest.mark.parametrize(
+    "sent", [[("content-type", "application/x-www-form-urlencoded")], [("content-type", "application/json; charset=utf-7")], []]
+)
+def test_json_goes_on_as_json(inside: Inside, upstream: Upstream, sent: list[tuple[str, str]]) -> None:
+    """A provider that believed another type could read another model out of the same bytes."""
+    upstream.script(told({}))
+    assert ask(inside, "POST", "/v1/moderations", b'{"model":"m","x":"&model=costly&"}', *sent).status == 200
+    assert upstream.requests[-1].header("content-type") == "application/json"
+
+
+def test_a_query_names_no_model(inside: Inside, upstream: Upstream) -> None:
+    """It was not asked whether the key may use that one."""
+    upstream.script(told({}))
+    query = "model=costly&a=b&%6Dodel=costly&c=d;Deployment=costly&+model=costly&models=e"
+    assert ask(inside, "POST", f"/v1/moderations?{query}", b'{"model":"m"}').status == 200
+    assert upstream.requests[-1].target == "/v1/moderations?a=b&models=e"
+
+
+def test_a_query_that_is_no_ascii(inside: Inside, upstream: Upstream) -> None:
+    """It can stand in no URL of ours."""
+    with inside.connect() as wire:
+        wire.send(b"GET /v1/files?a=\xc3\xbc HTTP/1.1\r\nhost: a\r\nauthorization: Bearer %b\r\n\r\n" % KEY.encode())
+        reply = wire.read_reply()
+    assert reply is not None
+    assert (reply.status, reply.error["code"]) == (400, "bad_http")
+    assert upstream.requests == []
+
+
+def test_a_key_for_some_models(inside: Inside, upstream: Upstream) -> None:
+    """Without a model it may use none: a batch could name any."""
+    upstream.script(told({}))
+    for method, path in (
+        ("GET", "/v1/files"),
+        ("POST", "/v1/batches"),
+        ("DELETE", "/v1/responses/r"),
+        ("POST", "/v1/moderations"),
+    ):
+        reply = ask(inside, method, path, b"{}" if method == "POST" else b"", key=NARROW_KEY)
+        assert (reply.status, reply.error["code"]) == (403, "model_not_allowed")
+    assert ask(inside, "POST", "/v1/moderations", b'{"model":"m"}', key=NARROW_KEY).status == 200
+    assert ask(inside, "POST", "/v1/moderations", b'{"model":"costly"}', key=NARROW_KEY).status == 403
+    assert len(upstream.requests) == 1
+
+
+def test_a_key_revoked_during_an_upload(inside: Inside, upstream: Upstream) -> None:
+    """A long upload must not outlive the key it came with."""
+    live, ring = inside.parts.live, inside.parts.live.keys
+    with inside.connect() as wire:
+        wire.send(request("POST", "/v1/rerank", [*bearer(), ("content-length", "20")]) + b'{"model":')
+        inside.do(lambda: None)
+        live.keys = type(ring)(())
+        wire.send(b'"m","a":123}')
+        reply = wire.read_reply()
+    live.keys = ring
+    assert reply is not None
+    assert reply.status == 401
+    assert upstream.requests == []
+
+
+@pytest.mark.parametrize("status", [400, 404, 429, 500])
+def test_a_provider_s_error_is_its_own(inside: Inside, upstream: Upstream, status: int) -> None:
+    """Status, words and advice on when to come back; never the credential it may repeat."""
+    body = json.dumps({"error": {"message": f"bad {PROVIDER_KEY}", "type": "t", "param": None, "code": "c"}, "x": 1}).encode()
+    upstream.script(lambda _: [whole(status, body, headers=[("retry-after", "7")])])
+    reply = ask(inside, "GET", "/v1/batches/batch_1")
+    assert (reply.status, reply.json["error"]["message"], reply.json["x"]) == (status, "bad ***", 1)
+    assert reply.header("retry-after") == "7"
+    assert inside.last().outcome == "upstream_error"
+
+
+def test_a_counted_answer_beyond_its_bound(inside: Inside, upstream: Upstream) -> None:
+    """What is read whole is bounded as any whole answer is; a file is not."""
+    upstream.script("big=65")
+    reply = ask(inside, "POST", "/v1/rerank", b'{"model":"patient"}')
+    assert reply.status == 502
+    reply = ask(inside, "GET", "/v1/files/a/content")
+    assert (reply.status, reply.complete) == (200, True)
+    assert len(reply.body) > 65 * 2**20

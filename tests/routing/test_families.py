@@ -1,0 +1,59 @@
+"""Who is asked where nothing is translated."""
+
+from __future__ import annotations
+
+import pytest
+
+from trunkline.canon.errors import GatewayError
+from trunkline.canon.wire import Deadlines, Origin
+from trunkline.providers.provider import Provider, Target
+from trunkline.routing.families import of_model, of_none, speech
+from trunkline.routing.route import Route
+
+
+def provider(name: str, *families: str, speaks: dict[str, str] | None = None) -> Provider:
+    """A provider that has these."""
+    return Provider(name, "openai", Origin("http", name, 80), speaks or {"openai_chat": "/v1"}, families=frozenset(families))
+
+
+ONE, OTHER, NONE = provider("one", "files", "speech"), provider("other", "files"), provider("none")
+WHO = "This request names no model: say in the header x-trunkline-provider who is meant."
+MANY = [provider(f"p{number}", "files") for number in range(9)]
+
+
+def test_a_model_s_provider_must_have_the_family() -> None:
+    """A model that only chats cannot speak: said at once, with who can."""
+    assert of_model(Route("m", (Target(ONE, "x"),), Deadlines()), "speech", [ONE, OTHER]).provider is ONE
+    with pytest.raises(GatewayError) as caught:
+        of_model(Route("m", (Target(OTHER, "x"),), Deadlines()), "speech", [ONE, OTHER])
+    assert caught.value.message == "The provider 'other' has no speech. It is had from: one."
+    assert (caught.value.status, caught.value.code) == (400, "unsupported_endpoint")
+
+
+def test_without_a_model_the_only_one_is_meant() -> None:
+    """With one provider, nobody need name it."""
+    assert of_none("speech", "", [NONE, ONE, OTHER]) is ONE
+    assert of_none("files", "other", [NONE, ONE, OTHER]) is OTHER
+
+
+@pytest.mark.parametrize(
+    ("family", "named", "providers", "message"),
+    [
+        ("files", "", [ONE, OTHER], f"{WHO} It is had from: one, other."),
+        ("files", "", MANY, f"{WHO} It is had from: p0, p1, p2, p3, p4, p5, p6, p7, …."),
+        ("speech", "other", [ONE, OTHER], "There is no provider 'other' that has speech. It is had from: one."),
+        ("rerank", "", [ONE], "No configured provider has rerank."),
+    ],
+)
+def test_a_doubt_is_told_with_the_choices(family: str, named: str, providers: list[Provider], message: str) -> None:
+    """A file must not go to whoever comes first."""
+    with pytest.raises(GatewayError) as caught:
+        of_none(family, named, providers)
+    assert (caught.value.status, caught.value.message) == (400, message)
+
+
+def test_families_stand_where_openai_s_chat_does() -> None:
+    """Below the base path of what a provider speaks in OpenAI's form; Cohere's below its own."""
+    assert speech(provider("a", speaks={"gemini": "/g", "openai_chat": "/o", "openai_responses": "/r"})) == "openai_chat"
+    assert speech(provider("a", speaks={"openai_responses": "/r"})) == "openai_responses"
+    assert speech(provider("a", speaks={"cohere": "/v2"})) == "cohere"
