@@ -106,6 +106,8 @@ def test_a_million_keys_are_only_slow() -> None:
         (b'{"model":""}', "must have 1 to 256 characters"),
         (b'{"model":"%b"}' % (b"m" * 257), "must have 1 to 256 characters"),
         (b'{"model":"m\\r\\nx: 1"}', "must not contain control characters"),
+        (b'{"model":"m","Model":"dear"}', "stands in another spelling"),
+        (b'{"MODEL":"dear"}', "stands in another spelling"),
     ],
 )
 def test_a_model_that_cannot_be_one_is_refused(body: bytes, problem: str) -> None:

@@ -213,6 +213,25 @@ async def test_an_early_answer_of_a_provider_that_takes_nothing(rig: Any, wire: 
     await rig.until(lambda: rig.client.pools[origin].open == 0)
 
 
+async def test_an_answer_stops_no_upload_but_its_own(rig: Any, wire: Any) -> None:
+    """A connection may carry the next request in the very tick that ended the last: its upload would come to a stand."""
+    uploads: list[bytes] = []
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        uploads.extend([(await read_upload(reader))[1] for _ in range(2)])
+        writer.write(OK)
+
+    origin = await rig.provider(script)
+    connection = await rig.client._pool(origin).fresh()
+    body = Parts(b"first", length=5)
+    connection.exchange(wire(origin, body))
+    await rig.until(lambda: body.brought and connection._upload is None)
+    connection.data_received(OK)
+    assert rig.client.pools[origin].take() is connection
+    assert await connection.exchange(wire(origin, Parts(b"second", length=6))).read() == b"hello"
+    assert uploads == [b"first", b"second"]
+
+
 @pytest.mark.parametrize("reused", [False, True])
 async def test_a_provider_that_dies_in_the_middle(rig: Any, wire: Any, reused: bool) -> None:
     """A body that is gone cannot be sent again: never a second try, also on a connection that was used before."""

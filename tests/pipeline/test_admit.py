@@ -13,7 +13,7 @@ from pipeline.by_hand import by_hand, raised
 from pipeline.inside import EPOCH_NS, Inside
 from trunkline.canon.errors import Kind
 from trunkline.ledger.record import Open
-from trunkline.pipeline.admit import admit
+from trunkline.pipeline.admit import accept, admit
 from trunkline.policy.keys import Principal
 
 
@@ -47,6 +47,22 @@ def test_refused_before_it_is_accepted(inside: Inside, fields: dict[str, object]
     assert (error.kind, error.code, error.param) == (kind, code, param)
     assert exchange.ticket is None
     assert inside.books.opened == []
+
+
+def test_a_narrow_key_may_not_name_further_models(inside: Inside) -> None:
+    """OpenRouter falls back to any model of such a list, and the key was to reach one."""
+    exchange, _ = by_hand(inside, models=["other/model"])
+    route = exchange.snapshot.routes["m"]
+    provider = msgspec.structs.replace(route.targets[0].provider, names_models=("models",))
+    target = msgspec.structs.replace(route.targets[0], provider=provider)
+    exchange.ask = exchange.dialect.read_request(exchange.request.body, exchange.named)
+    exchange.principal = Principal("narrow", exchange.principal.digest, frozenset(["m"]))
+    error = raised(accept, exchange, inside.parts, target, route.deadlines)
+    assert (error.kind, error.param) == (Kind.FORBIDDEN, "models")
+    assert inside.books.opened == []
+    exchange.principal = Principal("wide", exchange.principal.digest)
+    assert accept(exchange, inside.parts, target, route.deadlines) is target
+    inside.books.opened.clear()
 
 
 @pytest.mark.parametrize("model", ["costly", "lab/tiny", "nowhere"])

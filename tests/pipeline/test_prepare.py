@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness.gateway import PROVIDER_KEY
-from harness.script import END, STREAM_HEADERS, chunk, head, whole
+from harness.script import END, STREAM_HEADERS, chunk, event, head, whole
 from harness.upstream import Upstream
 from pipeline.inside import Inside
 from trunkline.canon.chat import Seal
@@ -98,6 +98,17 @@ def test_a_broken_stream_never_looks_whole(inside: Inside, upstream: Upstream) -
     assert (record.outcome, record.usage.basis) == ("upstream_broken", "estimated")
     assert (record.usage.input, record.usage.cache_read) == (10, 3)  # told at the beginning
     assert record.usage.output > 0
+
+
+def test_a_stream_whose_model_could_not_finish_is_a_failure_in_the_books(inside: Inside, upstream: Upstream) -> None:
+    """The client is told an error; the ledger would call the request a success. What was used is still accounted for."""
+    broken = {"candidates": [{"finishReason": "MALFORMED_FUNCTION_CALL", "index": 0}], "usageMetadata": {"promptTokenCount": 7}}
+    upstream.then([head(200, STREAM_HEADERS), chunk(event(broken)), END])
+    reply = _ask(inside, "gemini", stream=True)
+    assert b'"error"' in reply.body
+    assert b"[DONE]" not in reply.body
+    record = inside.last()
+    assert (record.outcome, record.usage.input, record.usage.basis) == ("upstream_error", 7, "reported")
 
 
 def test_an_error_that_comes_first_is_a_status(inside: Inside, upstream: Upstream) -> None:

@@ -86,6 +86,32 @@ def test_a_model_is_found_and_the_rest_flows() -> None:
     run(use)
 
 
+def test_a_provider_that_is_slow_from_the_start() -> None:
+    """What was held fills it at once: taking more from the client all the same would take it without end."""
+
+    async def use() -> None:
+        source = Source(FILE + MODEL + b"--XX", FILE[4:], FILE, END)
+        upload = Upload(source, Form(TYPE))
+        assert await upload.read_ahead(2000) == "m"
+        upload.put("tiny")
+        out = bytearray()
+
+        def full(data: bytes) -> None:
+            out.extend(data)
+            if len(out) == len(data):
+                upload.pause()
+
+        running = asyncio.create_task(upload.pump(full))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert (source.given, source.flowing.is_set()) == (1, False)
+        upload.resume()
+        await running
+        assert out == FILE + OURS + FILE + FILE + END
+
+    run(use)
+
+
 def test_a_form_that_is_all_there() -> None:
     """Small forms are read whole before a provider is asked."""
 

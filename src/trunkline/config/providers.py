@@ -78,6 +78,7 @@ def compile_provider(name: str, spec: ProviderSpec, context: Context) -> Provide
         head=_head(place.endpoint, credential, extra),
         secrets=_secrets(key, extra) + place.secrets,
         credential=place.credential,
+        names_models=row.names_models,
         stream_usage=place.stream_usage or row.stream_usage,
         forward=_forward(row, extra),
         betas=row.betas if spec.betas is None else tuple(spec.betas),

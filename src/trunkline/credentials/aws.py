@@ -89,7 +89,8 @@ def sign(request: WireRequest, keys: Keys, region: str, service: str, now: datet
     """
     signer_of, request_of = _botocore()
     at = request.origin
-    signed = request_of(request.method, f"{at.scheme}://{at.host}:{at.port}{request.path}")
+    host = f"[{at.host}]" if ":" in at.host else at.host
+    signed = request_of(request.method, f"{at.scheme}://{host}:{at.port}{request.path}")
     ours = {"X-Amz-Date": now.strftime("%Y%m%dT%H%M%SZ")}
     if keys.session:
         ours["X-Amz-Security-Token"] = keys.session

@@ -157,6 +157,9 @@ class Reader(Protocol):
 class Writer(Protocol):
     """Writes one streamed answer for a client. Each call returns whole events of the dialect, or nothing."""
 
+    error: GatewayError | None
+    """What it ended the stream with by itself, where the model could not finish."""
+
     def write(self, events: Iterable[Event]) -> bytes:
         """The bytes for these events, among which is no `Fail`. A writer may hold back what its dialect cannot say yet."""
         ...
@@ -222,6 +225,12 @@ class Dialect(ProviderDialect, Protocol):
 
     def write_error(self, error: GatewayError) -> bytes:
         """A JSON error body for a client."""
+        ...
+
+    def only_bytes(self, ask: Ask) -> bool:
+        """Whether a request cannot be read and written anew for a provider of the same dialect: it names what that provider
+        keeps, or is a text in which nothing is looked for.
+        """
         ...
 
     # Same dialect: bytes pass ------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ _decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 #: Encodes such an object again: keys written anew, values byte for byte, order kept, nothing between them.
 encode = msgspec.json.Encoder().encode
 _MODEL_LENGTH = 256
+_LETTERS = len("model")
 _NULL = msgspec.Raw(b"null")
 _text = msgspec.json.Decoder(str).decode
 _flag = msgspec.json.Decoder(bool | None).decode
@@ -55,6 +56,8 @@ def bad(path: str, problem: str, code: str = "invalid_value") -> GatewayError:
 
 def model_of(found: dict[str, msgspec.Raw]) -> str:
     """The `model` of a request. Raises `GatewayError(BAD_REQUEST)` where there is none that can be one."""
+    if any(len(name) == _LETTERS and name != "model" and name.lower() == "model" for name in found):
+        raise bad("model", "stands in another spelling")  # Go's readers take either, and the last: a key may not use that one
     if "model" not in found:
         raise bad("model", "is required", code="missing_required_parameter")
     try:

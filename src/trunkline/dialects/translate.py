@@ -75,7 +75,9 @@ class Translation:
 
     def close(self) -> bytes:
         """What the provider's end brings."""
-        return self._carry(self._reader.close())
+        rest = self._carry(self._reader.close())
+        self.error = self.error or self._writer.error  # only now: usage may have followed
+        return rest
 
     def fail(self, error: GatewayError) -> bytes:
         """The broken end, in the client's dialect."""

@@ -62,10 +62,10 @@ class Upstream(asyncio.Protocol):
             self._transport.writelines([_head(request), body])
         else:
             self._transport.write(_head(request))
-            self._upload = Upload(self._transport, body)
+            self._upload = upload = Upload(self._transport, body)
             answer.asked = NEVER
-            answer.headed.add_done_callback(self._answered)
-            self._upload.start(self._loop, self._uploaded)
+            answer.headed.add_done_callback(lambda _: self._answered(upload))
+            upload.start(self._loop, self._uploaded)
         self.deadline = self._next_check(answer)
         return answer
 
@@ -133,12 +133,17 @@ class Upstream(asyncio.Protocol):
             answer.asked = self._loop.time()
             self.deadline = self._next_check(answer)
 
-    def _answered(self, _: asyncio.Future[None]) -> None:
-        """An answer's head is in, or will never be: what is not yet sent, is not wanted."""
-        if self._upload is not None and self._answer is not None and not self._closed:
+    def _answered(self, upload: Upload) -> None:
+        """An answer's head is in, or will never be: what is not yet sent, is not wanted.
+
+        Told a little later, when the whole answer may have come and the connection may be sending the next request.
+        """
+        if self._upload is not upload:
+            return
+        if self._answer is not None and not self._closed:
             self._answer.asked = self._loop.time()
             self.deadline = self._next_check(self._answer)
-        self._stop_upload()
+        upload.stop()
 
     def _stop_upload(self) -> None:
         """It stays the unfinished one, so that this connection is not used again."""

@@ -44,8 +44,16 @@ def allowed(exchange: Exchange, model: str) -> Route:
 
 
 def accept(exchange: Exchange, parts: Parts, target: Target, deadlines: Deadlines) -> Target:
-    """Open the record of a request that was read, however it was. Raises `GatewayError` (503)."""
+    """Open the record of a request that was read, however it was. Raises `GatewayError` (403, 503)."""
     ask = cast("Ask", exchange.ask)
+    further = [name for name in target.provider.names_models if name in ask.fields]
+    if further and exchange.principal.models is not None:
+        raise GatewayError(
+            Kind.FORBIDDEN,
+            f"This key may use only some models, so it may not name others in the field {further[0]!r}.",
+            code="model_not_allowed",
+            param=further[0],
+        )
     if exchange.snapshot.ledger.required and not parts.journal.can_accept():
         raise GatewayError(
             Kind.LEDGER_UNAVAILABLE,

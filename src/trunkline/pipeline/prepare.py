@@ -25,8 +25,6 @@ from trunkline.routing.speech import choose, may_turn, turn
 Keep = Callable[[Reply], None]
 """Takes an answer whose state the client may fail to hand back."""
 
-_TEXT_ALONE = frozenset({"openai_completions"})
-"""Dialects whose requests hold no state, no calls and nothing to fetch, whatever their text looks like."""
 _SEALED, _MADE = (b'"' + beginning.encode("ascii") for beginning in (SEALED, MADE))
 
 
@@ -143,7 +141,7 @@ def passes(exchange: Exchange, ask: Ask, target: Target) -> bool:
     we made, which its provider does not know, or perhaps the URL of something that we fetch: all are looked for by how they
     begin in JSON.
     """
-    if exchange.dialect.name in _TEXT_ALONE:
+    if exchange.dialect.only_bytes(ask):
         return True
     body = exchange.request.body
     if _SEALED in body or _MADE in body:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from typing import Any, cast
 
 import msgspec
@@ -19,7 +20,7 @@ from trunkline.dialects.dialect import Ask, Frame, Outgoing, ProviderDialect, Ta
 from trunkline.dialects.passing import PassingTap
 from trunkline.dialects.table import SPOKEN
 from trunkline.dialects.task import ClientSide, Family
-from trunkline.pipeline.attempt import ask_provider, read_at_most
+from trunkline.pipeline.attempt import ask_provider
 from trunkline.pipeline.exchange import Answered, Exchange, Parts
 from trunkline.pipeline.relay import deliver, relay
 from trunkline.pipeline.settle import price
@@ -142,14 +143,23 @@ async def _ask_each(
     left, deadlines, begun = enumerate(outgoings), exchange.deadlines, parts.mono()
     room = most = cast("Target", exchange.target).provider.max_answer
 
-    async def work() -> None:
+    def take(body: bytearray, data: bytes) -> None:
         nonlocal room
+        body += data
+        room -= len(data)
+        if room < 0:
+            raise GatewayError(
+                Kind.UPSTREAM_PROTOCOL, f"The provider's answers cannot be used. They are larger than {most} bytes."
+            )
+
+    async def work() -> None:
         for at, outgoing in left:
             time = deadlines.total - (parts.mono() - begun)
             exchange.deadlines = msgspec.structs.replace(deadlines, total=max(time, _LEAST))
             answer = await ask_provider(exchange, parts, dialect, outgoing, (b"", most))
-            bodies[at] = await read_at_most(answer, room)
-            room -= len(bodies[at])
+            body = bytearray()
+            await answer.pump(partial(take, body))
+            bodies[at] = bytes(body)
 
     try:
         async with asyncio.TaskGroup() as group:

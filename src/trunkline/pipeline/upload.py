@@ -22,6 +22,8 @@ class Upload:
         self._sink: Callable[[bytes], None] | None = None
         self._known: asyncio.Future[None] | None = None
         self._most = 0
+        self._slow = False
+        """The provider is."""
         self._running: asyncio.Task[None] | None = None
         self.length: int | None = None
 
@@ -59,17 +61,19 @@ class Upload:
         running = self._running or self._start()
         if held := self._form.feed(b""):
             sink(held)
-        if not running.done():
+        if not (running.done() or self._slow):
             self._source.resume()
         await running
         self._form.close()
 
     def pause(self) -> None:
         """The provider is slow."""
+        self._slow = True
         self._source.pause()
 
     def resume(self) -> None:
         """Go on."""
+        self._slow = False
         self._source.resume()
 
     def close(self) -> None:

@@ -38,6 +38,7 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     betas: tuple[str, ...] = ()
     at_home: tuple[str, ...] = ()
     on_request: tuple[str, ...] = ()
+    names_models: tuple[str, ...] = ()
     families: tuple[str, ...] = ()
     cloud: str = ""
     settings: tuple[str, ...] = ()

@@ -41,6 +41,8 @@ class Provider(msgspec.Struct, frozen=True):
     stream_usage: StreamUsage = "ask"
     """`ask`: reports stream usage only when `stream_options.include_usage` is sent. `always`: unasked, so it is not sent.
     `never`: does not know the option."""
+    names_models: tuple[str, ...] = ()
+    """Fields of a request, `model` aside, that name further models."""
     builtin: bool = False
     """Answers by itself; nobody is called."""
     forward: tuple[tuple[bytes, bytes], ...] = ()

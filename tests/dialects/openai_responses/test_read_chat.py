@@ -13,7 +13,7 @@ from trunkline.canon.chat import Message, Text, ToolChoice
 from trunkline.canon.errors import GatewayError
 from trunkline.dialects.dialect import Ask
 from trunkline.dialects.openai_responses.offered import Offer
-from trunkline.dialects.openai_responses.read_chat import read_chat, read_offered
+from trunkline.dialects.openai_responses.read_chat import read_chat, read_offered, refers
 from trunkline.dialects.openai_responses.request import read_request
 
 HI = {"role": "user", "content": "hi"}
@@ -103,3 +103,19 @@ def test_an_answer_needs_no_tools(fields: dict[str, Any]) -> None:
     """One that was made must not be lost over what its request said."""
     raws = {name: msgspec.Raw(json.dumps(value).encode()) for name, value in fields.items()}
     assert read_offered(Ask(raws, "m", stream=False, include_usage=True)).offer("look") == Offer("", "look")
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({}, False),
+        ({"previous_response_id": None, "background": False}, False),
+        ({"previous_response_id": "resp_1"}, True),
+        ({"conversation": {"id": "c"}}, True),
+        ({"background": True}, True),
+    ],
+)
+def test_what_only_its_provider_can_read(fields: dict[str, object], told: bool) -> None:
+    """A history that the provider keeps would be refused because a text of the client's looks like carried state."""
+    asked = read_request(json.dumps({"model": "m", "input": "dGwx", **fields}).encode())
+    assert refers(asked) is told

@@ -24,7 +24,6 @@ from dialects.openai_responses.told import (
     done,
     ended,
     event,
-    failure,
     folded,
     read,
     shown,
@@ -32,6 +31,7 @@ from dialects.openai_responses.told import (
 )
 from trunkline.canon.chat import Citation, Refusal, Seal, Text, Thinking, ToolCall
 from trunkline.canon.stream import Begin, Close, Count, Delta, End, Fail, Finished, Open
+from trunkline.dialects.openai_responses.assembly import MOST_ITEMS
 from trunkline.dialects.openai_responses.read_answer import read_answer
 from trunkline.dialects.openai_responses.reader import ResponsesReader
 
@@ -288,11 +288,11 @@ def test_every_single_cut_and_byte_by_byte() -> None:
         assert shown(read(data, [data[:cut], data[cut:]])) == whole
 
 
-def test_no_flood_of_items_is_held() -> None:
-    """A provider that never stops adding must not fill the memory."""
+def test_an_answer_of_too_many_items_fails() -> None:
+    """A provider that never stops adding must not fill the memory; nor may what is over be lost in silence."""
     reader = ResponsesReader("seed")
-    for at in range(5000):
-        reader.feed(added(at, SEARCH))
-    found = reader.feed(b"data: [DONE]\n\n")
-    assert sum(isinstance(one, Open) for one in found) == 4096
-    assert failure(found) == ""
+    found = reader.feed(b"".join(event("response.output_text.delta", output_index=at, delta="a") for at in range(MOST_ITEMS)))
+    assert not any(isinstance(one, Fail) for one in found)
+    found = reader.feed(event("response.output_text.delta", output_index=MOST_ITEMS, delta="a"))
+    assert isinstance(found[-1], Fail)
+    assert found[-1].error.status == 502

@@ -153,12 +153,6 @@ def folded(events: list[Event]) -> Reply:
     return fold.reply()
 
 
-def failure(events: list[Event]) -> str:
-    """The words of the failure that ends them."""
-    last = events[-1] if events else None
-    return last.error.message if isinstance(last, Fail) else ""
-
-
 def shown(events: list[Event]) -> list[Any]:
     """Events as values that compare."""
     return [("fail", one.error.message, one.error.status) if isinstance(one, Fail) else one for one in events]

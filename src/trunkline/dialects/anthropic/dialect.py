@@ -47,6 +47,10 @@ class Anthropic:
     write_model = staticmethod(models.write_model)
     write_models = staticmethod(models.write_models)
 
+    def only_bytes(self, ask: Ask) -> bool:  # noqa: ARG002
+        """Every request can be written anew."""
+        return False
+
     def stream_type(self, ask: Ask) -> bytes:  # noqa: ARG002 - it is the same for all
         """Server-sent events."""
         return _STREAM

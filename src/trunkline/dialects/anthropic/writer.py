@@ -47,6 +47,7 @@ class MessagesWriter:
         """Told, but not written: usage may follow it."""
         self._usage = NO_USAGE
         self._finished = Finished("")
+        self.error: GatewayError | None = None
         self._parts: list[Part] = []
         """The parts that have begun, without their text but for refusals."""
         self._block = -1
@@ -238,7 +239,8 @@ class MessagesWriter:
         late = {name: value for name, value in self._finished.vendor.items() if name in LATE}
         self._refusal(told=bool(refusal(late)))
         if self._finished.reason == "error":
-            self._out += write_event(broken(self._finished.native))
+            self.error = broken(self._finished.native)
+            self._out += write_event(self.error)
             return
         stop, sequence, details = ending(msgspec.structs.replace(self._finished, vendor=late), self._said())
         edits = {name: details.pop(name) for name in ("context_management",) if name in details}

@@ -34,6 +34,10 @@ class Gemini:
     write_model = staticmethod(models.write_model)
     write_models = staticmethod(models.write_models)
 
+    def only_bytes(self, ask: Ask) -> bool:  # noqa: ARG002
+        """Every request can be written anew."""
+        return False
+
     def stream_type(self, ask: Ask) -> bytes:
         """Events with `alt=sse`, else a JSON array."""
         return _JSON if ask.form == ARRAY else _EVENTS

@@ -62,6 +62,7 @@ class GeminiWriter:
     def __init__(self, frame: Frame) -> None:
         self._frame = frame
         self._framer = Framer(frame.ask.form)
+        self.error: GatewayError | None = None  # it has words for every way in which a model fails to finish
         self._begin = Begin("", "")
         self._after = self._told_after()
         self._count = Count(NO_USAGE)

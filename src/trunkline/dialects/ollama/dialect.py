@@ -45,6 +45,10 @@ class Ollama:
     write_model = staticmethod(models.write_model)
     write_models = staticmethod(models.write_models)
 
+    def only_bytes(self, ask: Ask) -> bool:  # noqa: ARG002
+        """Every request can be written anew."""
+        return False
+
     def stream_type(self, ask: Ask) -> bytes:  # noqa: ARG002 - one type for both forms
         """Lines of JSON."""
         return b"application/x-ndjson"

@@ -41,6 +41,7 @@ class OllamaWriter:
         self._calls: dict[int, tuple[int, ToolCall, list[str]]] = {}
         self._made = 0
         self._finished = Finished("")
+        self.error: GatewayError | None = None
         self._usage: Usage = NO_USAGE
         self._frames = self._framed()
 
@@ -110,9 +111,9 @@ class OllamaWriter:
 
     def _end(self) -> bytes:
         finished, told = self._finished, self._finished.vendor
-        error = unfinished(finished.reason, finished.native)
-        if error is not None:
-            return write_line(error)
+        self.error = unfinished(finished.reason, finished.native)
+        if self.error is not None:
+            return write_line(self.error)
         vendor = {**UNMEASURED, **{name: told[name] for name in _OWN if name in told}}
         reason = done_reason(finished.reason, finished.native)
         return _encode(self._head | self._saying(NOTHING) | tail(reason, self._usage, vendor)) + b"\n"

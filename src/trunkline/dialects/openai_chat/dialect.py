@@ -27,6 +27,10 @@ class OpenAIChat:
     own_urls = False
     id_header = b"x-request-id"
 
+    def only_bytes(self, ask: Ask) -> bool:  # noqa: ARG002
+        """Every request can be written anew."""
+        return False
+
     def stream_type(self, ask: Ask) -> bytes:  # noqa: ARG002
         """Server-sent events, always."""
         return b"text/event-stream"

@@ -69,7 +69,7 @@ class _Head(NamedTuple):
 class ChatWriter:
     """The writer of one stream; see `dialects.dialect.Writer`."""
 
-    __slots__ = ("_choices", "_error", "_frame", "_head", "_legacy", "_parts", "_usage")
+    __slots__ = ("_choices", "_frame", "_head", "_legacy", "_parts", "_usage", "error")
 
     def __init__(self, frame: Frame) -> None:
         self._frame = frame
@@ -78,7 +78,7 @@ class ChatWriter:
         self._choices: dict[int, _Counts] = {}
         self._parts: dict[int, _Part] = {}
         self._usage: Usage = NO_USAGE
-        self._error: GatewayError | None = None
+        self.error: GatewayError | None = None
         """Of a choice that its model could not finish."""
 
     def write(self, events: Iterable[Event]) -> bytes:
@@ -212,7 +212,7 @@ class ChatWriter:
         counts = self._choice(event.choice, out)
         error = unfinished(event.reason, event.native)
         if error is not None:
-            self._error = error
+            self.error = error
             return
         reason = write_reason(event.reason, called=counts.calls > 0, legacy=self._legacy)
         told = {"index": event.choice, "delta": {}, "logprobs": None, "finish_reason": reason}
@@ -221,7 +221,7 @@ class ChatWriter:
     def _end(self, out: list[bytes]) -> None:
         if self._frame.ask.include_usage and self._usage.basis != "none":
             out += [self._head.start, b'[],"usage":', _encode(write_usage(self._usage)), b"}\n\n"]
-        out.append(_DONE if self._error is None else write_stream_error(self._error))
+        out.append(_DONE if self.error is None else write_stream_error(self.error))
 
     def _say(self, choice: int, delta: dict[str, Any], out: list[bytes], logprobs: tuple[Json, ...] = ()) -> None:
         told = write_logprobs(logprobs, refused="refusal" in delta)

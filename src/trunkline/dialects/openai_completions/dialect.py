@@ -27,6 +27,10 @@ class OpenAICompletions:
     own_urls = True  # a prompt is text; a URL in it is nothing that anybody fetches
     id_header = b"x-request-id"
 
+    def only_bytes(self, ask: Ask) -> bool:  # noqa: ARG002
+        """A prompt is text: no state, no calls, whatever it looks like."""
+        return True
+
     def stream_type(self, ask: Ask) -> bytes:  # noqa: ARG002
         """Server-sent events, always."""
         return b"text/event-stream"

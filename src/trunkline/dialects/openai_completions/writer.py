@@ -26,7 +26,7 @@ _DONE = b"data: [DONE]\n\n"
 class CompletionsWriter:
     """The writer of one stream; see `dialects.dialect.Writer`."""
 
-    __slots__ = ("_chars", "_error", "_frame", "_head", "_parts", "_start", "_tail", "_usage")
+    __slots__ = ("_chars", "_frame", "_head", "_parts", "_start", "_tail", "_usage", "error")
 
     def __init__(self, frame: Frame) -> None:
         self._frame = frame
@@ -39,7 +39,7 @@ class CompletionsWriter:
         self._chars: dict[int, int] = {}
         """Characters of each choice that has begun."""
         self._usage: Usage = NO_USAGE
-        self._error: GatewayError | None = None
+        self.error: GatewayError | None = None
         """Of a choice that its model could not finish."""
 
     def write(self, events: Iterable[Event]) -> bytes:
@@ -86,7 +86,7 @@ class CompletionsWriter:
         self._begun(event.choice, out)
         error = unfinished(event.reason, event.native)
         if error is not None:
-            self._error = error
+            self.error = error
             return
         reason = write_reason(event.reason, called=False, legacy=False)
         self._chunk({"text": "", "index": event.choice, "logprobs": None, "finish_reason": reason}, out)
@@ -97,7 +97,7 @@ class CompletionsWriter:
     def _end(self, out: list[bytes]) -> None:
         if self._frame.ask.include_usage and self._usage.basis != "none":
             out += [self._start, b'[],"usage":', _encode(write_usage(self._usage)), b"}\n\n"]
-        out.append(_DONE if self._error is None else write_stream_error(self._error))
+        out.append(_DONE if self.error is None else write_stream_error(self.error))
 
 
 def _start(frame: Frame, begin: Begin) -> bytes:

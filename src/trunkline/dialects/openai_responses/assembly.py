@@ -28,7 +28,8 @@ from trunkline.dialects.openai_responses.items import (
 from trunkline.dialects.openai_responses.words import CUSTOM_CALL, INPUT, NAME
 
 _CALLS = frozenset({"function_call", CUSTOM_CALL})
-_MOST_ITEMS = 4096
+MOST_ITEMS = 4096
+"""Items whose places are remembered."""
 _MOST_UNNAMED = 64 * 1024
 """Characters of arguments that wait for their call's name."""
 
@@ -214,6 +215,8 @@ class Assembly:
         """A place was taken twice: places say nothing of this answer."""
         self._parts = 0
         self._calls = 0
+        self.overfull = False
+        """There was an item too many: what comes of it in pieces is not known again."""
 
     @property
     def begun(self) -> bool:
@@ -228,9 +231,11 @@ class Assembly:
             return known
         self._collided = self._collided or place is None or place in self._at
         new = Item(self, item)
-        if len(self._items) < _MOST_ITEMS:
+        if len(self._items) < MOST_ITEMS:
             self._items.append(new)
             self._at[place] = new
+        else:
+            self.overfull = True
         return new
 
     def find(self, place: object, kind: str) -> Item:

@@ -27,6 +27,7 @@ class OpenAIResponses:
 
     name = NAME
     own_urls = False
+    only_bytes = staticmethod(read_chat.refers)
     id_header = b"x-request-id"
     read_request = staticmethod(request.read_request)
     write_request = staticmethod(request.write_request)

@@ -24,8 +24,14 @@ _KEPT = {
     "prompt": "send its text in 'instructions' and 'input'",
     "background": "ask without it, with 'stream' for a long answer",
 }
+_NOTHING = frozenset({b"null", b"false"})
 _ADDED = ADDED.encode("ascii")
 _CARRIED = frozenset({"model", "stream"})
+
+
+def refers(ask: Ask) -> bool:
+    """It names a thing that its provider keeps."""
+    return any(bytes(ask.fields.get(name, b"null")) not in _NOTHING for name in _KEPT)
 
 
 def read_chat(ask: Ask) -> Chat:

@@ -15,7 +15,7 @@ from trunkline.canon.errors import GatewayError
 from trunkline.canon.stream import Count, End, Event, Fail
 from trunkline.canon.usage import NO_USAGE
 from trunkline.dialects.errors import protocol
-from trunkline.dialects.openai_responses.assembly import Assembly
+from trunkline.dialects.openai_responses.assembly import MOST_ITEMS, Assembly
 from trunkline.dialects.openai_responses.failure import event_error, failed
 from trunkline.dialects.openai_responses.items import plain_text
 from trunkline.dialects.openai_responses.read_answer import begin
@@ -120,6 +120,8 @@ class ResponsesReader:
             before = len(out)
             read(self._assembly, told, out)
             self._begin(before, out)
+            if self._assembly.overfull:
+                self._fail(protocol(f"The provider's answer has more than {MOST_ITEMS} items.", event.data), out)
 
     def _begin(self, before: int, out: list[Event]) -> None:
         """The answer begins, before those of the events that its first item gave."""

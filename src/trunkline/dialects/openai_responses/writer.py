@@ -23,7 +23,7 @@ _encode = msgspec.json.Encoder().encode
 class ResponsesWriter:
     """The writer of one stream; see `dialects.dialect.Writer`."""
 
-    __slots__ = ("_answer", "_finished", "_frame", "_items", "_number", "_out", "_usage")
+    __slots__ = ("_answer", "_finished", "_frame", "_items", "_number", "_out", "_usage", "error")
 
     def __init__(self, frame: Frame) -> None:
         self._frame = frame
@@ -34,6 +34,7 @@ class ResponsesWriter:
         self._items = Items(frame.id, read_offered(frame.ask), self._tell)
         self._finished = Finished("")
         self._usage: Usage = NO_USAGE
+        self.error: GatewayError | None = None
 
     def write(self, events: Iterable[Event]) -> bytes:
         """The events for these."""
@@ -66,9 +67,9 @@ class ResponsesWriter:
 
     def _end(self) -> None:
         self._items.finish()
-        error = unfinished(self._finished.reason, self._finished.native)
-        if error is not None:
-            self._fail(error)
+        self.error = unfinished(self._finished.reason, self._finished.native)
+        if self.error is not None:
+            self._fail(self.error)
             return
         told = ending(self._finished.reason, self._usage)
         self._tell(told["status"], {"response": self._whole(told)})
