@@ -170,6 +170,18 @@ def test_a_finish_without_an_end_mark(inside: Inside, upstream: Upstream) -> Non
     assert inside.last().outcome == "ok"
 
 
+def test_a_client_that_leaves_after_the_end_mark_has_its_answer(inside: Inside, upstream: Upstream) -> None:
+    """Codex hangs up as soon as it has read the last event: the books would call every turn of it cancelled."""
+    upstream.then([head(200, STREAM_HEADERS), chunk(FIRST + LAST + DONE), Hold()])
+    with inside.stream(model="patient") as stream:
+        while stream.next() != b"[DONE]":
+            pass
+        stream.wire.reset()
+    assert upstream.wait_ended(upstream.requests[0]) in {"eof", "rst"}
+    assert inside.settled(1).outcome == "ok"
+    inside.last()
+
+
 def test_a_stream_nobody_asked_for(inside: Inside, upstream: Upstream) -> None:
     """A client that waits for JSON cannot read events; and what is not read must not go on being generated."""
     upstream.then([head(200, STREAM_HEADERS), chunk(FIRST), Hold()])

@@ -5,6 +5,7 @@ The client sees no status before the first event is known to be good: until then
 
 from __future__ import annotations
 
+import asyncio
 from typing import cast
 
 from trunkline.canon.errors import GatewayError, Kind
@@ -79,9 +80,9 @@ class _Stream:
         tap = self._tap
         try:
             await self._answer.pump(self._take)
-        except GatewayError:
+        except (GatewayError, asyncio.CancelledError):
             if not tap.ended:
-                raise  # after the end mark the client has everything: what becomes of the connection is ours alone
+                raise  # after the end mark the client has everything: what becomes of the connections is ours alone
         rest = tap.close()
         if not tap.opened and tap.error is None:
             raise GatewayError(Kind.UPSTREAM_PROTOCOL, "The provider's answer is an empty stream.")
