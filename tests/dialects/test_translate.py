@@ -47,6 +47,8 @@ class Given:
 class Names:
     """A writer that tells the names of the events, and of the tools that are called."""
 
+    error: GatewayError | None = None
+
     def write(self, events: Iterable[Event]) -> bytes:
         """Names, each with a blank behind it."""
         return b"".join(self._name(event) for event in events)
@@ -273,3 +275,14 @@ def test_a_real_stream_is_translated() -> None:
     assert lines[2]["message"]["tool_calls"][0]["function"]["arguments"] == {"a": 1}
     assert (opened, complete, ended, finish, usage) == (True, True, True, "stop", USAGE)
     assert kept.choices[0].parts == (Thinking("Hm."), Text("It rains."), ToolCall("tlc_s_0", "f", '{"a": 1}'))
+
+
+def test_what_a_writer_ends_a_stream_with_by_itself_is_its_error() -> None:
+    """A model that could not finish would be a success in the books, while the client was told of a failure."""
+    writer = Names()
+    translation = Translation("d", Given([Begin("a", "m")]), writer, {})
+    translation.feed(b"x")
+    assert translation.error is None
+    writer.error = GatewayError(Kind.UPSTREAM_FAILED, "It could not finish.")
+    translation.close()
+    assert translation.error is writer.error

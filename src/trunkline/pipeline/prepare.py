@@ -5,6 +5,7 @@ What the words are belongs in the dialects.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from trunkline.canon.chat import Reply
@@ -25,7 +26,10 @@ from trunkline.routing.speech import choose, may_turn, turn
 Keep = Callable[[Reply], None]
 """Takes an answer whose state the client may fail to hand back."""
 
-_SEALED, _MADE = (b'"' + beginning.encode("ascii") for beginning in (SEALED, MADE))
+_OURS = re.compile(f'"(?:{SEALED}|{MADE})'.encode("ascii"))
+"""How state that was wrapped and ids that were made begin in JSON. One pass of a regular expression, which looks for quotes
+first, takes a third of what two searches for bytes take: those cost up to 2 ms for a megabyte."""
+_URL = re.compile(rb'"http')
 
 
 class Shallow:
@@ -143,12 +147,10 @@ def passes(exchange: Exchange, ask: Ask, target: Target) -> bool:
     """
     if exchange.dialect.only_bytes(ask):
         return True
-    body = exchange.request.body
-    if _SEALED in body or _MADE in body:
+    client, body = exchange.dialect, exchange.request.body
+    if _OURS.search(body):
         return False
-    return not fetches(exchange.dialect, target, exchange.dialect.name) or not any(
-        b'"http' in bytes(raw) for raw in ask.fields.values()
-    )
+    return not (fetches(client, target, client.name) and _URL.search(body))
 
 
 def fetches(client: Dialect, target: Target, spoken: str) -> bool:
