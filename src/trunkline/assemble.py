@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import random  # noqa: TID251 - handed to who needs dice
 import resource
 import signal
 import socket
@@ -180,6 +181,7 @@ class Serving:
             clock_ns=time.time_ns,
             mono=time.monotonic,
             new_id=Ids(),
+            dice=random.random,
             memory=Memory(server.memory.max_bytes, server.memory.ttl, time.monotonic),
             fetch=fetcher.fetch if server.media.enabled else no_fetching,
             counter=self._counter,

@@ -34,7 +34,7 @@ providers:
   free: {kind: ollama}
   ant: {kind: anthropic, api_key: short}
 models:
-  "[red]small": {targets: [lab/tiny], strategy: weighted}
+  "[red]small": {targets: [lab/tiny], fallbacks: [free/tiny], strategy: latency}
 keys:
   - {name: all, secret: hunter2-hunter2-hunter2}
   - {name: some, secret: hunter2-hunter2-hunter3, models: ["[red]small", "lab/*"]}
@@ -57,7 +57,7 @@ keys:
     assert ["free", "ollama", "ollama,", "openai_completions", "http://127.0.0.1:11434", "none"] in rows
     assert ["ant", "anthropic", "anthropic", "https://api.anthropic.com:443", "***"] in rows
     assert ["echo", "echo", "openai_chat", "built", "in", "none"] in rows
-    assert ["[red]small", "lab/tiny"] in rows
+    assert ["[red]small", "lab/tiny,", "else", "free/tiny"] in rows
     assert ["all", "every", "model"] in rows
     assert ["some", "[red]small,", "lab/*"] in rows
     assert "warning: " in result.stderr

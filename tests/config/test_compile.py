@@ -9,6 +9,7 @@ import trustme
 
 from trunkline.config.load import ConfigError, load
 from trunkline.config.snapshot import MediaSettings, MemorySettings
+from trunkline.routing.retry import Retry
 
 LAB = 'providers: {lab: {kind: openai, base_url: "http://127.0.0.1:1/v1", api_key: none}, groq: {api_key: none}}\n'
 SECRET = "0123456789abcdef"
@@ -138,20 +139,18 @@ ledger: {required: true}
 
 
 def test_what_is_not_in_force_is_warned_about(tmp_path):
-    """An operator would believe in fallbacks that are not there."""
+    """An operator would believe in a strategy that is not there; fallbacks and retries are."""
     snapshot = compiled(
-        LAB + "models:\n  m:\n    strategy: weighted\n    targets: [{to: lab/x, weight: 3}, groq/y]\n"
+        LAB + "models:\n  m:\n    strategy: latency\n    targets: [{to: lab/x, weight: 3}, groq/y]\n"
         "    fallbacks: [echo/z]\n    retry: {}\n"
         "  n: {targets: [lab/x, groq/y]}\n  o:\n    targets:\n    - {to: lab/x, weight: 3}\nserver: {admin: 0.0.0.0:4001}\n",
         tmp_path,
     )
     file = tmp_path / "t.yaml"
-    later = "is not in force in this version: only the first target is used"
+    later = "is not in force in this version: the targets are tried in their order"
     assert set(snapshot.warnings) == {
         f"{file}:4: models.m.strategy: {later}",
-        f"{file}:6: models.m.fallbacks: {later}",
-        f"{file}:7: models.m.retry: {later}",
-        f"{file}:8: models.n.targets: {later}",
+        f"{file}:5: models.m.targets[0].weight: counts only with strategy: weighted",
         f"{file}:11: models.o.targets[0].weight: counts only with strategy: weighted",
         f"{file}:12: server.admin: the admin listener asks for no sign-in in this version; keep it to this machine",
     }
@@ -161,6 +160,11 @@ def test_what_is_not_in_force_is_warned_about(tmp_path):
         ("lab", "x", 3),
         ("groq", "y", 1),
     ]
+    assert [target.model for target in route.fallbacks] == ["z"]
+    assert route.retry == Retry(attempts=3, backoff=0.2, max_backoff=5.0)
+    plain = snapshot.route("n")
+    assert plain is not None
+    assert plain.retry.attempts == len(plain.targets) == 2, "each target once, unless more is written"
 
 
 def test_echo_is_always_there_unless_taken(tmp_path):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from trunkline.canon.errors import GatewayError, Kind, Upstream
 from trunkline.dialects import errors
-from trunkline.dialects.errors import clean, kind_of, protocol, reported, word_of
+from trunkline.dialects.errors import clean, kind_of, protocol, reported, unfinished, word_of
 
 
 def read_error(status: int, content_type: str, body: bytes) -> GatewayError:
@@ -313,3 +313,14 @@ def test_what_is_kept_of_a_reported_error_is_bounded() -> None:
 def test_foreign_text_is_shown_without_its_tricks(text: str, shown: str) -> None:
     """It ends in terminals, logs and dashboards: no new lines, no escapes, no reversed text."""
     assert clean(text) == shown
+
+
+def test_an_answer_that_did_not_end_is_an_error() -> None:
+    """With the provider's own word; one that a provider wants sent back is not cured by another try."""
+    failed, paused = unfinished("error", "MALFORMED"), unfinished("pause", "pause_turn")
+    assert failed is not None
+    assert (failed.message, failed.retryable) == ("The model could not finish its answer (MALFORMED).", True)
+    assert paused is not None
+    assert paused.message.startswith("The provider wants its answer sent back to go on with it (pause_turn)")
+    assert not paused.retryable
+    assert [unfinished(reason, "x") for reason in ("", "stop", "length", "tool_calls", "content_filter")] == [None] * 5

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trunkline.canon.chat import Message, Text, ToolCall, ToolResult
-from trunkline.dialects.names import call_names, fit, is_made, made_id
+from trunkline.dialects.names import call_names, cut, fit, is_made, made_id
 
 BAD = re.compile(r"[^a-zA-Z0-9_-]")
 
@@ -58,3 +58,10 @@ def test_calls_are_named_by_their_ids() -> None:
     ]
     assert call_names(messages) == {"1": "h", "2": "g"}
     assert call_names([]) == {}
+
+
+def test_any_character_may_stand_in_a_text() -> None:
+    """Who asks is no name: only its length can be wrong."""
+    assert cut("a b@c", 64) == "a b@c"
+    assert len(cut("é" * 99, 64)) == 64
+    assert cut("x" * 99, 64) != cut("x" * 98, 64)

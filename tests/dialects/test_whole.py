@@ -7,7 +7,7 @@ import pytest
 
 from trunkline.canon.errors import GatewayError, Kind
 from trunkline.canon.usage import NO_USAGE, Usage
-from trunkline.dialects.whole import Told, decoded, total
+from trunkline.dialects.whole import Told, collected, decoded, total
 
 
 class _Answer(Told, gc=False):
@@ -56,3 +56,10 @@ def test_usage_of_several() -> None:
     assert total([one, (NO_USAGE, "")]) == (NO_USAGE, "")
     assert total([]) == (NO_USAGE, "")
     assert total([one] * 1000)[1] == ""
+
+
+def test_several_answers_are_one() -> None:
+    """Vectors out of order would belong to other texts."""
+    used = Usage(input=1, basis="reported")
+    found = collected([b"ab", b"", b"c"], lambda body: (body.decode(), (used, "1")))
+    assert found == (("a", "b", "c"), Usage(input=3, basis="reported"), "[1,1,1]")

@@ -13,6 +13,13 @@ def test_every_bound_is_set_by_default() -> None:
     assert all(value > 0 for value in values.values())
 
 
+def test_a_body_in_time() -> None:
+    """docs/faults.md A5: nothing is asked of it in its grace, an average afterwards, and that it began."""
+    limits = ServerLimits(body_grace=10.0, body_min_rate=100.0)
+    asked = [(0, 9.9), (0, 10.0), (1, 10.0), (100, 11.0), (99, 11.0)]
+    assert [limits.too_slow(size, age) for size, age in asked] == [False, True, False, False, True]
+
+
 def test_the_promised_defaults() -> None:
     """docs/faults.md A5 and A4 promise operators 10 s for a head and 60 s for a stalled reader."""
     limits = ServerLimits()

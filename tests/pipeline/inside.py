@@ -150,6 +150,7 @@ class Inside(Gateway):
             fetch=self._fetch,
             counter=Counter(),
             credentials={},
+            dice=lambda: 0.0,
         )
         self.gateway = DataPlane(
             self.parts, failures or Failures(), Cors(snapshot.server.cors_origins), snapshot.server.max_body

@@ -20,7 +20,7 @@ from trunkline.policy.keys import Principal
 def test_an_opening_says_what_is_known(inside: Inside) -> None:
     """Should the process die in this request, this is all the ledger will have of it."""
     exchange, _ = by_hand(inside, stream=True)
-    target = admit(exchange, inside.parts)
+    target = admit(exchange, inside.parts).targets[0]
     assert exchange.target is target
     assert (target.provider.name, target.model) == ("lab", "tiny")
     assert exchange.deadlines.idle == 0.5, "the route's own timeouts"
@@ -115,7 +115,7 @@ def test_the_configuration_in_force_is_kept(inside: Inside) -> None:
     before = inside.parts.live.snapshot
     try:
         inside.parts.live.snapshot = msgspec.structs.replace(before, routes={})
-        assert admit(exchange, inside.parts).model == "tiny"
+        assert admit(exchange, inside.parts).targets[0].model == "tiny"
     finally:
         inside.parts.live.snapshot = before
         inside.books.opened.clear()

@@ -110,6 +110,7 @@ def test_unescaped(text: bytes, read: bytes) -> None:
 def test_losses_in_a_header(inside: Inside, dropped: tuple[str, ...], line: bytes) -> None:
     """Names of fields are a client's own words: none may end the line, and a long history must not make a head too long."""
     exchange, _ = by_hand(inside)
-    exchange.target = inside.parts.live.snapshot.routes["m"].targets[0]
+    route = inside.parts.live.snapshot.routes["m"]
+    exchange.turn_to(route.targets[0], route.deadlines)
     exchange.dropped = dropped
     assert head(exchange).endswith(b"x-trunkline-attempts: 1\r\n" + line)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -241,6 +242,30 @@ def test_a_key_for_some_models(inside: Inside, upstream: Upstream) -> None:
     assert ask(inside, "POST", "/v1/moderations", b'{"model":"m"}', key=NARROW_KEY).status == 200
     assert ask(inside, "POST", "/v1/moderations", b'{"model":"costly"}', key=NARROW_KEY).status == 403
     assert len(upstream.requests) == 1
+
+
+def test_a_key_for_some_models_hears_of_no_others(inside: Inside, upstream: Upstream) -> None:
+    """Which providers there are is not its business."""
+    for name in ("gemini", "nobody"):
+        header = ("x-trunkline-provider", name)
+        assert ask(inside, "GET", "/v1/files", b"", header).error["message"].endswith("It is had from: lab.")
+        refused = ask(inside, "GET", "/v1/files", b"", header, key=NARROW_KEY)
+        assert (refused.status, refused.error["message"].endswith("that has files.")) == (400, True)
+    assert upstream.requests == []
+
+
+def test_a_provider_s_own_query_is_said_once(upstream: Upstream, tmp_path: Path) -> None:
+    """Azure reads a version of its API there: a client's own beside it would be another, or an error."""
+    azure = {"kind": "azure", "base_url": upstream.url.removesuffix("/v1"), "api_version": "2024-10-21", "api_key": "k" * 32}
+    upstream.clear()
+    upstream.script(told({}))
+    path = "/v1/files?api-version=2025-01-01&a=b&API-Version=x"
+    with Inside(tmp_path, upstream.url, config={"providers": {"azure": azure}}) as inside:
+        assert ask(inside, "GET", path, b"", ("x-trunkline-provider", "azure")).status == 200
+        assert upstream.requests[-1].target == "/openai/files?a=b&api-version=2024-10-21"
+        assert ask(inside, "GET", path, b"", ("x-trunkline-provider", "lab")).status == 200
+        assert upstream.requests[-1].target == path, "another's may mean what it likes"
+    upstream.script(None)
 
 
 def test_a_key_revoked_during_an_upload(inside: Inside, upstream: Upstream) -> None:

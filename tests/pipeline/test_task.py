@@ -15,6 +15,8 @@ from harness.script import Close, Hold, Pause, event, head, whole
 from harness.upstream import Upstream
 from pipeline.inside import Inside, bearer
 from trunkline.canon.usage import Usage
+from trunkline.pipeline.attempt import ask_provider
+from trunkline.pipeline.exchange import Exchange
 
 PNG = {"inlineData": {"mimeType": "image/png", "data": "aaaa"}}
 MODELS = {
@@ -40,6 +42,7 @@ def shared(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iter
             **{name: {"targets": [target]} for name, target in MODELS.items()},
             "formed": {"targets": [MODELS["drawn"]], "facts": {"form": "predict"}},
             "strict": {"targets": [MODELS["ada"]], "unsupported": "strict"},
+            "patient": {"targets": [MODELS["google"]], "timeouts": {"total": "60s"}},
             "quick": {"targets": [MODELS["google"]], "timeouts": {"connect": "1s", "total": "300ms"}},
         },
     }
@@ -158,6 +161,27 @@ def test_the_deadline_is_one_for_all(inside: Inside, upstream: Upstream) -> None
         upstream.script(None)
     assert reply.status == 504
     assert inside.last().usage.basis == "estimated"
+
+
+def test_each_of_several_has_what_is_left(inside: Inside, upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that are out at once must not write their shorter deadline into the request's own, which others read."""
+    totals: list[tuple[float, float]] = []
+
+    async def ask(exchange: Exchange, *rest: Any) -> Any:
+        answer = await ask_provider(exchange, *rest)
+        totals.append((exchange.deadlines.total, rest[-1][0].total))
+        return answer
+
+    monkeypatch.setattr("trunkline.pipeline.task.ask_provider", ask)
+    upstream.script(lambda seen: [whole(200, batch(len(seen.fields["requests"])))])
+    try:
+        assert inside.ask("/v1/embeddings", {"model": "patient", "input": ["a"] * 550}).status == 200
+    finally:
+        upstream.script(None)
+    own, left = {own for own, _ in totals}, {left for _, left in totals}
+    assert own == {60.0}
+    assert len(left) == 6
+    assert max(left) < 60.0
 
 
 def test_answers_are_bounded_together(inside: Inside, upstream: Upstream) -> None:

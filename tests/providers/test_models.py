@@ -148,7 +148,7 @@ OPENAI: dict[str, dict[str, Any]] = {
     },
 }  # fmt: skip
 NO_XAI = {"stop", "frequency_penalty", "presence_penalty", "logit_bias"}
-NO_GROQ = {"n", "logprobs", "top_logprobs", "logit_bias", "frequency_penalty", "presence_penalty"}
+NO_GROQ = {"n", "logprobs", "top_logprobs", "logit_bias", "frequency_penalty", "presence_penalty", "include"}
 OTHERS: dict[tuple[str, str], dict[str, Any]] = {
     ("deepseek", "deepseek-v4-pro"): {"thinks": "switch", "efforts": ORDER, "forced_tools": "never"},
     ("deepseek", "deepseek-chat"): {"reasoning_field": "reasoning_content", "forced_tools": "not_thinking", "schema": False},

@@ -32,23 +32,28 @@ def test_a_model_s_provider_must_have_the_family() -> None:
 
 def test_without_a_model_the_only_one_is_meant() -> None:
     """With one provider, nobody need name it."""
-    assert of_none("speech", "", [NONE, ONE, OTHER]) is ONE
-    assert of_none("files", "other", [NONE, ONE, OTHER]) is OTHER
+    assert of_none("speech", "", [NONE, ONE, OTHER], []) is ONE
+    assert of_none("files", "other", [NONE, ONE, OTHER], []) is OTHER
 
 
 @pytest.mark.parametrize(
-    ("family", "named", "providers", "message"),
+    ("family", "named", "providers", "shown", "message"),
     [
-        ("files", "", [ONE, OTHER], f"{WHO} It is had from: one, other."),
-        ("files", "", MANY, f"{WHO} It is had from: p0, p1, p2, p3, p4, p5, p6, p7, …."),
-        ("speech", "other", [ONE, OTHER], "There is no provider 'other' that has speech. It is had from: one."),
-        ("rerank", "", [ONE], "No configured provider has rerank."),
+        ("files", "", [ONE, OTHER], [NONE, ONE, OTHER], f"{WHO} It is had from: one, other."),
+        ("files", "", MANY, MANY, f"{WHO} It is had from: p0, p1, p2, p3, p4, p5, p6, p7, …."),
+        ("files", "", [ONE, OTHER], [OTHER], f"{WHO} It is had from: other."),
+        ("files", "", [ONE, OTHER], [], WHO),
+        ("speech", "other", [ONE, OTHER], [ONE], "There is no provider 'other' that has speech. It is had from: one."),
+        ("speech", "other", [ONE, OTHER], [OTHER], "There is no provider 'other' that has speech."),
+        ("rerank", "", [ONE], [ONE], "No configured provider has rerank."),
     ],
 )
-def test_a_doubt_is_told_with_the_choices(family: str, named: str, providers: list[Provider], message: str) -> None:
-    """A file must not go to whoever comes first."""
+def test_a_doubt_is_told_with_the_choices(
+    family: str, named: str, providers: list[Provider], shown: list[Provider], message: str
+) -> None:
+    """A file must not go to whoever comes first; and a key is told of no provider that it may not use."""
     with pytest.raises(GatewayError) as caught:
-        of_none(family, named, providers)
+        of_none(family, named, providers, shown)
     assert (caught.value.status, caught.value.message) == (400, message)
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from trunkline.canon.chat import Chat, Message, Reasoning, Text, Tool
+from trunkline.canon.errors import GatewayError
 from trunkline.canon.facts import NO_FACTS, Facts
 from trunkline.canon.wire import Origin
+from trunkline.dialects.tasks import EMBEDDINGS
 from trunkline.providers.models import facts
 from trunkline.providers.provider import Provider, Target
-from trunkline.routing.speech import choose, may_turn, turn
+from trunkline.routing.speech import choose, choose_for, may_turn, turn
 
 CHAT, RESPONSES = "openai_chat", "openai_responses"
 BOTH = (CHAT, RESPONSES)
@@ -38,6 +40,28 @@ def test_a_client_s_own_dialect_where_the_model_has_it(
 ) -> None:
     """Bytes pass where they can; a model that is only had elsewhere is asked there, whatever the client speaks."""
     assert choose(target(*speaks, known=Facts(speaks=only)), client) == spoken
+
+
+@pytest.mark.parametrize(
+    ("speaks", "only", "client", "spoken"),
+    [
+        ((CHAT, "gemini"), (), "gemini", "gemini"),
+        ((RESPONSES, "gemini"), (), CHAT, "gemini"),
+        ((CHAT, "gemini"), ("gemini",), CHAT, "gemini"),
+        ((CHAT,), (RESPONSES,), CHAT, CHAT),
+    ],
+)
+def test_a_family_in_a_dialect_that_has_it(speaks: tuple[str, ...], only: tuple[str, ...], client: str, spoken: str) -> None:
+    """Responses knows no embeddings: a provider that speaks it too is asked in what does."""
+    assert choose_for(EMBEDDINGS, target(*speaks, known=Facts(speaks=only)), client) == spoken
+
+
+def test_a_family_that_a_provider_has_not() -> None:
+    """The client is told who may have it."""
+    with pytest.raises(GatewayError) as caught:
+        choose_for(EMBEDDINGS, target(RESPONSES), RESPONSES)
+    assert (caught.value.status, caught.value.param) == (400, "model")
+    assert caught.value.message.startswith("The provider 'p' makes no embeddings. Providers of these kinds may: ")
 
 
 def chat(reasoning: Reasoning | None, *, tools: bool = True) -> Chat:

@@ -16,6 +16,7 @@ from rich.table import Table
 from trunkline.cli.data import output
 from trunkline.config.load import ConfigError, Snapshot, find_config, load
 from trunkline.config.schema import json_schema
+from trunkline.routing.route import Route
 
 _CREDENTIALS = (b"Authorization", b"api-key", b"x-api-key", b"x-goog-api-key")
 
@@ -56,8 +57,7 @@ def _show(snapshot: Snapshot) -> None:
         providers.add_row(provider.name, provider.kind, ", ".join(provider.speaks), where, "***" if has_key else "none")
     models = _table("model", "goes to")
     for route in snapshot.routes.values():
-        first = route.targets[0]
-        models.add_row(escape(route.name), escape(f"{first.provider.name}/{first.model}"))
+        models.add_row(escape(route.name), escape(_goes_to(route)))
     keys = _table("key", "may use")
     for principal in snapshot.principals:
         keys.add_row(principal.name, "every model" if principal.models is None else escape(", ".join(sorted(principal.models))))
@@ -68,6 +68,13 @@ def _show(snapshot: Snapshot) -> None:
         if part.row_count:
             console.print()
             console.print(part)
+
+
+def _goes_to(route: Route) -> str:
+    targets, fallbacks = (
+        ", ".join(f"{target.provider.name}/{target.model}" for target in some) for some in (route.targets, route.fallbacks)
+    )
+    return f"{targets}, else {fallbacks}" if fallbacks else targets
 
 
 def _table(*columns: str) -> Table:

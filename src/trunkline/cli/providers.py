@@ -61,10 +61,10 @@ def try_all(
             known = ", ".join(snapshot.providers)
             raise fail(f"There is no provider {name!r}{suggest(name, snapshot.providers)}", f"Configured are: {known}.")
     wanted = list(dict.fromkeys(names or snapshot.providers))
-    works = True
+    works, prices = True, Prices.load()
     with output():
         for name in wanted:
-            verdict = asyncio.run(_try(snapshot, name, model))
+            verdict = asyncio.run(_try(snapshot, prices, name, model))
             works = works and verdict.works
             print(msgspec.json.encode(verdict).decode()) if as_json else _show(verdict)
     if not works:
@@ -80,12 +80,12 @@ class _Means:
     clock_ns = staticmethod(time.time_ns)
 
 
-async def _try(snapshot: Snapshot, name: str, model: str) -> Verdict:
+async def _try(snapshot: Snapshot, prices: Prices, name: str, model: str) -> Verdict:
     loop = asyncio.get_running_loop()
     client = Client(loop, Sweep(loop))
     credentials = open_credentials({name: snapshot.providers[name].credential})
     try:
-        return await trial(_Means(client, credentials, Prices.load()), snapshot, name, model)
+        return await trial(_Means(client, credentials, prices), snapshot, name, model)
     finally:
         client.close()
         for credential in credentials.values():

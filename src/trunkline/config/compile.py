@@ -28,9 +28,10 @@ from trunkline.edge.tls import server_context
 from trunkline.policy.keys import Principal
 from trunkline.providers.models import facts
 from trunkline.providers.provider import Provider, Target
-from trunkline.routing.route import Route
+from trunkline.routing.retry import Retry
+from trunkline.routing.route import Route, Strategy
 
-_LATER = "is not in force in this version: only the first target is used"
+_LATER = "is not in force in this version: the targets are tried in their order"
 
 
 def compile_snapshot(written: Written, context: Context, source: str) -> Snapshot:
@@ -105,16 +106,21 @@ def _route(name: str, spec: ModelSpec, providers: dict[str, Provider], names: It
     prefix, slash, _ = name.partition("/")
     if slash and prefix in names:
         context.report(path, f"this name already means the provider {prefix!r}: choose one that does not begin with it")
-    targets = []
-    for field, written in (("targets", spec.targets), ("fallbacks", spec.fallbacks)):
+    targets: list[Target] = []
+    fallbacks: list[Target] = []
+    for field, written, made in (("targets", spec.targets, targets), ("fallbacks", spec.fallbacks, fallbacks)):
         for index, target in enumerate(written):
             provider = _check_target(target.to, (*path, field, index), names, context)
-            if field == "targets" and provider in providers:
-                targets.append(_target(target, providers[provider], spec))
+            if provider in providers:
+                made.append(_target(target, providers[provider], spec))
     _warn_later(spec, path, context)
     if not targets:
         return None
-    return Route(name, tuple(targets), deadlines(spec.timeouts, targets[0].provider.deadlines))
+    # each target once, unless more is written: a request may cost money, and be charged for each time
+    retry = Retry(**spec.retry.model_dump()) if spec.retry is not None else Retry(attempts=len(targets) + len(fallbacks))
+    strategy: Strategy = "weighted" if spec.strategy == "weighted" else "ordered"
+    times = deadlines(spec.timeouts, targets[0].provider.deadlines)
+    return Route(name, tuple(targets), times, retry, tuple(fallbacks), strategy)
 
 
 def _target(written: TargetSpec, provider: Provider, spec: ModelSpec) -> Target:
@@ -136,14 +142,8 @@ def _check_target(to: str, path: KeyPath, names: Iterable[str], context: Context
 
 
 def _warn_later(spec: ModelSpec, path: KeyPath, context: Context) -> None:
-    for field, given in (
-        ("strategy", spec.strategy != "ordered"),
-        ("targets", len(spec.targets) > 1 and spec.strategy == "ordered"),
-        ("fallbacks", bool(spec.fallbacks)),
-        ("retry", spec.retry is not None),
-    ):
-        if given:
-            context.warn((*path, field), _LATER)
+    if spec.strategy not in {"ordered", "weighted"}:
+        context.warn((*path, "strategy"), _LATER)
     for index, target in enumerate(spec.targets):
         if spec.strategy != "weighted" and "weight" in target.model_fields_set:
             context.warn((*path, "targets", index, "weight"), "counts only with strategy: weighted")

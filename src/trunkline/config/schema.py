@@ -319,20 +319,20 @@ TargetField = Annotated[TargetSpec, BeforeValidator(_target, json_schema_input_t
 
 
 class Retry(Section):
-    """How often and how soon to try again. Not in force in this version."""
+    """How often and how soon to try again; without it, every target is tried once."""
 
-    attempts: Count = 3
-    backoff: Duration = 0.2
-    max_backoff: Duration = 5.0
+    attempts: Count = Field(default=3, description="Tries of one request, the first included, at all its targets together.")
+    backoff: Duration = Field(default=0.2, description="Before a target's second try; twice as long before each further one.")
+    max_backoff: Duration = Field(default=5.0, description="The longest wait, also where a provider names a time.")
 
 
 class ModelSpec(Section):
     """What a model name that clients may use means."""
 
-    targets: list[TargetField] = Field(min_length=1, description="In this version only the first one is used.")
+    targets: list[TargetField] = Field(min_length=1, description="Tried in this order, each where those before it failed.")
     strategy: Literal["ordered", "weighted", "latency", "least_busy", "cost"] = "ordered"
     fallbacks: Annotated[list[TargetField], _or_empty(list)] = Field(
-        default=[], description="Not in force in this version.", json_schema_extra=_blank_too
+        default=[], description="Tried after the targets.", json_schema_extra=_blank_too
     )
     retry: Retry | None = None
     timeouts: Timeouts = Field(default_factory=Timeouts)

@@ -26,6 +26,7 @@ _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.[a-z0-9_][a-
 _PATH = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@%-]+)*")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
 _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_DOTS = frozenset({".", ".."})
 _SECRET = re.compile(r"[\x21-\x7e]+")
 _HASH = re.compile(r"sha256:([0-9a-fA-F]{64})")
 _SAMPLES = ("", "test", "password", "secret", "changeme", "example", "admin", "key", "1234", "123456", "sk-1234", "sk-test")
@@ -232,14 +233,16 @@ def slug(value: object) -> str:
 
 
 def is_model(name: str) -> bool:
-    """Whether `name` can be a model's name: 1 to 256 printable characters, none of them at the rim a space."""
-    return 0 < len(name) <= MAX_NAME and name.isprintable() and name == name.strip()
+    """Whether `name` can be a model's name: 1 to 256 printable characters, none of them at the rim a space, and nothing that a
+    provider's path would lose (RFC 3986 section 5.2.4).
+    """
+    return 0 < len(name) <= MAX_NAME and name.isprintable() and name == name.strip() and _DOTS.isdisjoint(name.split("/"))
 
 
 def model(value: object) -> str:
     """A model's name, or `provider/model`."""
     if not isinstance(value, str) or not is_model(value):
-        raise ValueError(f"a model name has 1 to {MAX_NAME} printable characters and no space at either end")
+        raise ValueError(f"a model name has 1 to {MAX_NAME} printable characters, no space at either end, no part . or ..")
     return value
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from trunkline.canon.chat import FinishReason
 from trunkline.canon.errors import GatewayError, Kind, Upstream
 
 #: Statuses beside 5xx that another try may cure; what OpenAI's and Anthropic's own SDKs retry.
@@ -67,6 +68,25 @@ def reported(error: object, upstream: Upstream, status: int | None = None) -> Ga
 def protocol(message: str, body: bytes) -> GatewayError:
     """An answer of status 200 that is not what it should be. What is kept of `body` is bounded."""
     return GatewayError(Kind.UPSTREAM_PROTOCOL, message, upstream=Upstream(status=200, body=body[:_BODY_KEPT]))
+
+
+def broken(native: str) -> GatewayError:
+    """An answer that its model could not finish; `native` is the provider's word for why."""
+    why = f" ({native})" if native else ""
+    return GatewayError(Kind.UPSTREAM_FAILED, f"The model could not finish its answer{why}.", code=native or None)
+
+
+def unfinished(reason: FinishReason, native: str) -> GatewayError | None:
+    """The error for an answer that its provider gave up, or wants sent back to go on with it; None for any other. No client
+    of an API without words for that may take what there is for the whole.
+    """
+    if reason == "error":
+        return broken(native)
+    if reason == "pause":
+        why = f" ({native})" if native else ""
+        said = f"The provider wants its answer sent back to go on with it{why}, for which the client's API has no word."
+        return GatewayError(Kind.UPSTREAM_FAILED, said, code=native or None, retryable=False)
+    return None
 
 
 def kind_of(status: int) -> Kind:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from trunkline.canon.chat import Message, ToolCall
 
+_NONE = re.compile(r"(?!)")
 MADE = "tlc_"
 """How an id begins that the gateway made."""
 _TAIL = 8
@@ -34,6 +35,11 @@ def fit(name: str, bad: re.Pattern[str], longest: int) -> str:
         return name
     tail = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:_TAIL]
     return f"{fitting[: longest - _TAIL - 1]}_{tail}"
+
+
+def cut(text: str, longest: int) -> str:
+    """As `fit` for a text in which any character may stand."""
+    return fit(text, _NONE, longest)
 
 
 def call_names(messages: Iterable[Message]) -> dict[str, str]:

@@ -12,6 +12,7 @@ import msgspec
 
 from trunkline.canon.errors import GatewayError, Upstream
 from trunkline.canon.usage import NO_USAGE, Usage
+from trunkline.dialects.counts import count, raw_text
 from trunkline.dialects.errors import reported
 from trunkline.dialects.openai_shape.errors import write_stream_error
 from trunkline.dialects.sse import SseEvent, parse
@@ -19,8 +20,6 @@ from trunkline.dialects.watch import EventWatch
 
 _HOLD = 16 * 1024 * 1024
 """Bytes of one event that are held: the one that ends an edited picture's stream has the picture beside its usage."""
-_MOST = 10**12
-_RAW_BYTES = 4096
 _ABSENT = msgspec.Raw(b"")
 _INPUT = ("input_tokens", "prompt_tokens")
 _OUTPUT = ("output_tokens", "completion_tokens")
@@ -83,36 +82,30 @@ def read_usage(raw: msgspec.Raw) -> tuple[Usage, str]:
         told = _object(raw)
     except (ValueError, RecursionError):
         return NO_USAGE, ""
-    text = bytes(raw).decode("utf-8", "replace") if len(bytes(raw)) <= _RAW_BYTES else "{}"
+    text = raw_text(bytes(raw)) or "{}"
     given, made = _first(told, _INPUT), _first(told, _OUTPUT)
     if given is None and made is None:
-        given = _count(told.get("total_tokens"))  # Jina
+        given = count(told.get("total_tokens"))  # Jina
     if given is None and made is None:
         return NO_USAGE, text
     given, made = given or 0, made or 0
     into, out = _parts(told, _INPUT_PARTS), _parts(told, _OUTPUT_PARTS)
-    cached = min(given, _count(into.get("cached_tokens")) or 0)
-    heard = (_count(into.get("audio_tokens")) or 0) - (
-        _count(_parts(into, ("cached_tokens_details",)).get("audio_tokens")) or 0
-    )
+    cached = min(given, count(into.get("cached_tokens")) or 0)
+    heard = (count(into.get("audio_tokens")) or 0) - (count(_parts(into, ("cached_tokens_details",)).get("audio_tokens")) or 0)
     usage = Usage(
         input=given,
         cache_read=cached,
         output=made,
-        reasoning=min(made, _count(out.get("reasoning_tokens")) or 0),
+        reasoning=min(made, count(out.get("reasoning_tokens")) or 0),
         audio_input=min(given - cached, max(0, heard)),
-        audio_output=min(made, _count(out.get("audio_tokens")) or 0),
+        audio_output=min(made, count(out.get("audio_tokens")) or 0),
         basis="reported",
     )
     return usage, text
 
 
 def _first(told: dict[str, Any], names: tuple[str, ...]) -> int | None:
-    return next((count for name in names if (count := _count(told.get(name))) is not None), None)
-
-
-def _count(value: object) -> int | None:
-    return value if type(value) is int and 0 <= value <= _MOST else None
+    return next((found for name in names if (found := count(told.get(name))) is not None), None)
 
 
 def _parts(told: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:

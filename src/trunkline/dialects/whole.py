@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -10,10 +10,8 @@ import msgspec
 from trunkline.canon.errors import Upstream
 from trunkline.canon.usage import NO_USAGE, Usage
 from trunkline.canon.usage import total as summed
+from trunkline.dialects.counts import raw_text
 from trunkline.dialects.errors import protocol, reported
-
-_RAW_BYTES = 4096
-"""Usage that is longer is not kept word for word."""
 
 
 class Told(msgspec.Struct, kw_only=True, gc=False):
@@ -23,6 +21,7 @@ class Told(msgspec.Struct, kw_only=True, gc=False):
 
 
 _Answer = TypeVar("_Answer", bound=Told)
+_Thing = TypeVar("_Thing")
 _told = msgspec.json.Decoder(Told).decode
 
 
@@ -59,4 +58,13 @@ def total(usages: Sequence[tuple[Usage, str]]) -> tuple[Usage, str]:
     if len(usages) == 1:
         return usages[0]
     raw = f"[{','.join(raw or 'null' for _, raw in usages)}]"
-    return summed(usage for usage, _ in usages), raw if len(raw) <= _RAW_BYTES else ""
+    return summed(usage for usage, _ in usages), raw_text(raw.encode())
+
+
+def collected(
+    bodies: Sequence[bytes], read: Callable[[bytes], tuple[Iterable[_Thing], tuple[Usage, str]]]
+) -> tuple[tuple[_Thing, ...], Usage, str]:
+    """What `read` finds in several answers to one question, in order, and the total of what they used."""
+    found = [read(body) for body in bodies]
+    usage, raw_usage = total([used for _, used in found])
+    return tuple(thing for things, _ in found for thing in things), usage, raw_usage

@@ -19,9 +19,9 @@ from trunkline.edge.answer import Answer
 from trunkline.edge.dial import dial
 from trunkline.edge.handshake import Handshake, accept, asking, new_key
 from trunkline.edge.pool import Pool
+from trunkline.edge.sending import Sending
 from trunkline.edge.side import Side
 from trunkline.edge.timers import NEVER, Sweep
-from trunkline.edge.upload import Upload
 
 _MAX_POOLS = 4096
 _METHODS = {"POST": b"POST", "GET": b"GET", "DELETE": b"DELETE"}
@@ -36,7 +36,7 @@ class Upstream(asyncio.Protocol):
         self._transport: asyncio.Transport = cast("asyncio.Transport", None)
         self._pool: Pool[Upstream] | None = None
         self._answer: Answer | None = None
-        self._upload: Upload | None = None
+        self._sending: Sending | None = None
         """A body that has not been sent to its end."""
         self._closed = False
         self.deadline = NEVER
@@ -62,10 +62,10 @@ class Upstream(asyncio.Protocol):
             self._transport.writelines([_head(request), body])
         else:
             self._transport.write(_head(request))
-            self._upload = upload = Upload(self._transport, body)
+            self._sending = sending = Sending(self._transport, body)
             answer.asked = NEVER
-            answer.headed.add_done_callback(lambda _: self._answered(upload))
-            upload.start(self._loop, self._uploaded)
+            answer.headed.add_done_callback(lambda _: self._answered(sending))
+            sending.start(self._loop, self._sent)
         self.deadline = self._next_check(answer)
         return answer
 
@@ -104,7 +104,7 @@ class Upstream(asyncio.Protocol):
         self._sweep.leave(self)
         answer, self._answer = self._answer, None
         pool, self._pool = self._pool, None
-        self._stop_upload()
+        self._stop_sending()
         if answer is not None:
             answer.ended(exc)
         if pool is not None:
@@ -112,43 +112,43 @@ class Upstream(asyncio.Protocol):
 
     @override
     def pause_writing(self) -> None:
-        if self._upload is not None and self._answer is not None:
-            self._upload.pause()
+        if self._sending is not None and self._answer is not None:
+            self._sending.pause()
             self.deadline = self._next_check(self._answer)
 
     @override
     def resume_writing(self) -> None:
-        if self._upload is not None:
-            self._upload.resume()
+        if self._sending is not None:
+            self._sending.resume()
 
     # a body that is passed on ---------------------------------------------------------------------------------------
 
-    def _uploaded(self, error: Exception | None) -> None:
+    def _sent(self, error: Exception | None) -> None:
         """The body was sent to its end, or failed."""
         answer = cast("Answer", self._answer)
         if error is not None:
             answer.fail(error)
         else:
-            self._upload = None
+            self._sending = None
             answer.asked = self._loop.time()
             self.deadline = self._next_check(answer)
 
-    def _answered(self, upload: Upload) -> None:
+    def _answered(self, sending: Sending) -> None:
         """An answer's head is in, or will never be: what is not yet sent, is not wanted.
 
         Told a little later, when the whole answer may have come and the connection may be sending the next request.
         """
-        if self._upload is not upload:
+        if self._sending is not sending:
             return
         if self._answer is not None and not self._closed:
             self._answer.asked = self._loop.time()
             self.deadline = self._next_check(self._answer)
-        upload.stop()
+        sending.stop()
 
-    def _stop_upload(self) -> None:
+    def _stop_sending(self) -> None:
         """It stays the unfinished one, so that this connection is not used again."""
-        if self._upload is not None:
-            self._upload.stop()
+        if self._sending is not None:
+            self._sending.stop()
 
     # the answer's calls ---------------------------------------------------------------------------------------------
 
@@ -164,14 +164,14 @@ class Upstream(asyncio.Protocol):
         """Close at once; never used again."""
         self._closed = True
         self.deadline = NEVER
-        self._stop_upload()
+        self._stop_sending()
         self._transport.abort()
 
     def release(self, *, keep: bool) -> None:
         """The answer was read to its end."""
         self.served += 1
         # Else the answer came before the request had left.
-        sent = self._upload is None and self._transport.get_write_buffer_size() == 0
+        sent = self._sending is None and self._transport.get_write_buffer_size() == 0
         if keep and sent and self._pool is not None and self.usable():
             self._answer = None
             self.deadline = self._loop.time() + self._pool.origin.keep_idle
@@ -196,7 +196,7 @@ class Upstream(asyncio.Protocol):
             return
         if self._answer.next_deadline() <= now:
             self._answer.fail(self._answer.late())
-        elif self._upload is not None and self._upload.stalled():
+        elif self._sending is not None and self._sending.stalled():
             self._answer.fail(GatewayError(Kind.UPSTREAM_TIMEOUT, "The provider stopped taking the request's body."))
         else:
             self.deadline = self._next_check(self._answer)

@@ -1,7 +1,7 @@
 """HTTP/1.1 in: one client connection, its phases, its deadlines.
 
 Reads a request, hands it over, carries the reply; one request at a time, in order. What a path means belongs to the
-gateway; how a head is parsed to `request`, a body to `framing`, one that is passed on while it arrives to `inflow`.
+gateway; how a head is parsed to `request`, how a body is gathered to `held`, how it is passed on while it arrives to `inflow`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import cast
 from typing_extensions import override
 
 from trunkline.canon.errors import GatewayError, Kind
-from trunkline.edge.framing import ChunkedDecoder, FramingError, TooLarge
-from trunkline.edge.inflow import Inflow, invalid, too_large, too_slow
+from trunkline.edge.held import Held
+from trunkline.edge.inflow import Inflow, too_large, too_slow
 from trunkline.edge.reply import Reply
 from trunkline.edge.request import HeadParser, Request
 from trunkline.edge.server import Call, Server
@@ -53,6 +53,7 @@ class Connection(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
         self._paused = False
         self._waiting_bytes = 0
+        self._lingered = 0
         self._half_closed = False
         self._tls = False
         self._next_request(first=True)
@@ -64,9 +65,7 @@ class Connection(asyncio.Protocol):
         self._head = HeadParser(self._request, limits)
         self._call: Call | None = None
         self._refusal: GatewayError | None = None
-        self._body = bytearray()
-        self._size = 0
-        self._chunked: ChunkedDecoder | None = None
+        self._body: Held | None = None
         self._inflow: Inflow | None = None
         self._body_read = False
         self._reply: Reply | None = None
@@ -91,8 +90,8 @@ class Connection(asyncio.Protocol):
             if len(self._ahead) > _DRAIN:
                 self._transport.pause_reading()
         elif self._phase == "linger":
-            self._size += len(data)
-            if self._size > _DRAIN:
+            self._lingered += len(data)
+            if self._lingered > _DRAIN:
                 self._transport.pause_reading()  # closing now would reset, and the client might never see our words
 
     @override
@@ -178,48 +177,31 @@ class Connection(asyncio.Protocol):
         expects = request.headers.get(b"expect", b"").lower() == b"100-continue"
         try:
             self._call = call = self._server.app.begin(request)
-            if request.length is None:
-                self._chunked = ChunkedDecoder(call.max_body)
-            elif request.length > call.max_body:
+            if request.length is not None and request.length > call.max_body:
                 raise too_large(call.max_body)
         except GatewayError as error:
             if expects or request.length is None or request.length > _DRAIN:
                 raise
             self._refusal = error
-        self._body_started = self._server.loop.time()
-        self.deadline = self._body_started + self._limits.body_grace
+        now = self._server.loop.time()
+        self.deadline = now + self._limits.body_grace
         waits = expects and waiting and request.version == "1.1" and request.length != 0
         if self._refusal is None and call.streams and request.length != 0:
             self._stream(call, waits=waits)
-        elif waits:
+            return
+        self._body = Held(request.length, self._call.max_body if self._call else 0, self._limits, now)
+        if waits:
             self._transport.write(_CONTINUE)
 
     def _read_body(self, data: bytes) -> None:
-        if self._chunked is not None:
-            try:
-                rest = self._chunked.feed(data)
-            except TooLarge:
-                raise too_large(cast("Call", self._call).max_body) from None
-            except FramingError as error:
-                raise invalid(error) from None
-            self._size = self._chunked.held
-            if self._chunked.done:
-                self._handle(self._chunked.take(), rest)
+        body = cast("Held", self._body)
+        rest = body.feed(data)
+        if rest is None:
             return
-        need = cast("int", self._request.length) - self._size
-        piece = data[:need] if len(data) > need else data
-        self._size += len(piece)
-        self._body += piece
-        if len(piece) == need:
-            self._handle(bytes(self._body), data[need:])
-
-    def _handle(self, body: bytes, rest: bytes) -> None:
-        self._phase = "busy"
-        self.deadline = NEVER
-        self._ahead = rest
-        self._body_read = True
+        self._phase, self.deadline = "busy", NEVER
+        self._ahead, self._body, self._body_read = rest, None, True
         request, reply = self._request, cast("Reply", self._reply)
-        request.body, self._body = body, bytearray()
+        request.body = body.take()
         if self._refusal is not None or self._call is None:
             self._server.app.refuse(request, reply, cast("GatewayError", self._refusal))
             return
@@ -337,7 +319,7 @@ class Connection(asyncio.Protocol):
         self._waiting_bytes = self._transport.get_write_buffer_size()
         self.deadline = self._server.loop.time() + (self._limits.stall_timeout if self._waiting_bytes else _LINGER)
         if unread and not self._tls and not self._half_closed:
-            self._phase, self._size = "linger", 0
+            self._phase, self._lingered = "linger", 0
             self._transport.write_eof()
             self._transport.resume_reading()
         else:
@@ -369,8 +351,7 @@ class Connection(asyncio.Protocol):
         elif self._phase == "head":
             self._refuse_now(GatewayError(Kind.REQUEST_TIMEOUT, "The request's head did not arrive in time."))
         elif self._phase == "body":
-            late = now - self._body_started - self._limits.body_grace
-            if self._size < late * self._limits.body_min_rate or (self._size == 0 and late >= 0):
+            if cast("Held", self._body).too_slow(now):
                 self._refuse_now(too_slow())
             else:
                 self.deadline = now + 1.0

@@ -158,8 +158,7 @@ class Inflow:
         """Whether the client brings less than it must, by the loop's clock. Never, while it waits for us."""
         if self._resting is not None:
             return False
-        late = now - self._began - self._limits.body_grace
-        if self._size < late * self._limits.body_min_rate or (self._size == 0 and late >= 0):
+        if self._limits.too_slow(self._size, now - self._began):
             return True
         if self._size != self._seen:
             self._seen, self._seen_at = self._size, now

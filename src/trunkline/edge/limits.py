@@ -29,3 +29,8 @@ class ServerLimits(msgspec.Struct, frozen=True):
     max_connections_per_ip: int | None = None
     write_high: int = 64 * KIB
     """Bytes waiting for a slow client at which the provider is paused."""
+
+    def too_slow(self, size: int, age: float) -> bool:
+        """Whether `size` bytes of a body are less than a client must have brought in `age` seconds."""
+        late = age - self.body_grace
+        return size < late * self.body_min_rate or (size == 0 and late >= 0)

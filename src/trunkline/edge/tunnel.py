@@ -1,8 +1,8 @@
 """A byte tunnel between a client and a provider that agreed on WebSocket: bytes pass both ways in the tick they arrive in.
 
 A tunnel lives as long as both ends do, at most `LIFE`; no deadline of ordinary exchanges holds for it. Who is slow pauses the
-other; who takes nothing at all is cut. What the bytes mean belongs to whoever watches; here only the ends of frames are known,
-so that a last word can be said between two of them.
+other; who takes nothing at all is cut. What a message means belongs to whoever watches; here only frames are known, so that a
+last word can be said between two of them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import os
 import struct
-from typing import Literal, Protocol
+from collections.abc import Callable
+from typing import Literal
 
 from trunkline.canon.errors import GatewayError
 from trunkline.edge.handshake import accepting
@@ -30,28 +31,23 @@ _ANSWER = 1.0
 _GOING_AWAY = 1001
 _POLICY = 1008
 _FAILED = 1011
+_MAX_SHOWN = 1024 * 1024
+"""Bytes of a message that the watch is shown; a longer one only passes."""
 _CLOSE = 0x88
 _MASKED = 0x80
 
 Party = Literal["client", "provider", "gateway"]
 
 
-class Watch(Protocol):
-    """Sees what passes, in the order in which it passes. What it raises ends the tunnel."""
-
-    def seen_from_client(self, data: bytes) -> None:
-        """Bytes on their way to the provider, cut anywhere."""
-        ...
-
-    def seen_from_provider(self, data: bytes) -> None:
-        """Bytes on their way to the client, cut anywhere."""
-        ...
+Watch = Callable[[bytes], None]
+"""Sees the provider's text messages before their last bytes pass. What it raises ends the tunnel, and those never pass."""
 
 
 async def tunnel(
     request: Request, reply: Reply, provider: Side, watch: Watch, *, lines: bytes = b"", life: float = LIFE
-) -> Party:
-    """Tell the client 101, then carry bytes both ways until both connections are gone. Returns who let go first.
+) -> Party | None:
+    """Tell the client 101, then carry bytes both ways until both connections are gone. Returns who broke off; None where a
+    side said its last word, a close frame.
 
     `request.websocket` must be set. `provider` is what `Client.upgrade` returned; the subprotocol it chose is told to the
     client. `lines`: header lines for the 101. `life`: seconds. Raises what `watch` raised, after both ends were closed
@@ -72,11 +68,16 @@ async def tunnel(
 class _End:
     """What the tunnel knows of one of its sides."""
 
-    def __init__(self, name: Party, side: Side) -> None:
+    def __init__(self, name: Party, side: Side, most: int) -> None:
+        """`most`: bytes of a message of its that is shown."""
         self.name = name
         self.side = side
-        self.came = Messages()
-        """Where in the frames that come from it one is."""
+        self.came = Messages(most)
+        """What comes from it."""
+        self.between = True
+        """What was passed on of it ends with a frame,"""
+        self.closed = False
+        """and holds a close frame: it has said its last word."""
         self.shut = False
         """We will send it no more."""
         self.timer: asyncio.TimerHandle | None = None
@@ -93,14 +94,14 @@ class _Tunnel:
 
     def __init__(self, client: Side, provider: Side, watch: Watch) -> None:
         self._loop = asyncio.get_running_loop()
-        self._client = _End("client", client)
-        self._provider = _End("provider", provider)
+        self._client = _End("client", client, 0)
+        self._provider = _End("provider", provider, _MAX_SHOWN)
         self._watch = watch
         self._first: Party | None = None
         self._error: Exception | None = None
         self._over: asyncio.Future[None] = self._loop.create_future()
 
-    async def run(self, life: float) -> Party:
+    async def run(self, life: float) -> Party | None:
         """Until both are gone."""
         timer = self._loop.call_later(life, self._end, "gateway", _GOING_AWAY)
         self._provider.side.join(self)
@@ -114,28 +115,26 @@ class _Tunnel:
             timer.cancel()
         if self._error is not None:
             raise self._error
-        return self._first or "gateway"
+        return None if self._client.closed or self._provider.closed else self._first
 
     # the sides' calls -----------------------------------------------------------------------------------------------
 
     def came(self, side: Side, data: bytes) -> None:
         """Bytes arrived: watched, and passed on."""
         end, other = self._ends(side)
+        messages = end.came.feed(data)
         if other.shut:
-            end.came.feed(data)
             if end.shut and end.came.closed:
                 self._close(end)  # it answered our last word
             return
         try:
-            if end is self._client:
-                self._watch.seen_from_client(data)
-            else:
-                self._watch.seen_from_provider(data)
+            for message in messages:
+                self._watch(message)
         except Exception as error:  # noqa: BLE001 - raised by `run`, to whoever brought the watch
             self._error = error
             self._end("gateway", _POLICY if isinstance(error, GatewayError) else _FAILED)
             return
-        end.came.feed(data)
+        end.between, end.closed = end.came.between, end.came.closed
         other.side.transport.write(data)
 
     def ended(self, side: Side) -> None:
@@ -211,7 +210,7 @@ class _Tunnel:
             end, other = self._ends(side)
             if end.shut:
                 continue
-            if side.gone or other.came.closed or not other.came.between:
+            if side.gone or other.closed or not other.between:
                 self._close(end)
             else:
                 end.shut = True

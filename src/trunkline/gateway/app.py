@@ -19,7 +19,7 @@ from trunkline.gateway.cors import Cors
 from trunkline.gateway.endpoints import Endpoint, dialect_at, find
 from trunkline.pipeline.exchange import Door, Exchange, Parts
 from trunkline.pipeline.outgoing import id_lines, retry_after
-from trunkline.pipeline.run import run
+from trunkline.pipeline.run import JOBS, run
 from trunkline.policy.failures import Failures
 from trunkline.policy.keys import Principal, invalid
 from trunkline.telemetry.lines import RequestLine
@@ -56,7 +56,7 @@ class DataCall:
         endpoint, gateway = self._endpoint, self._gateway
         if request.method == "OPTIONS":
             reply.send(204, _allow(endpoint) + self._extra, b"")
-        elif endpoint.job in {"chat", "count", "embed", "image", "pass", "realtime"}:
+        elif endpoint.job in JOBS:
             door = Door(endpoint.name, endpoint.dialect, endpoint.named, endpoint.passing)
             exchange = Exchange(gateway.parts, door, self._principal, request, reply, self._extra)
             return run(exchange, gateway.parts, endpoint.job)

@@ -11,11 +11,9 @@ import msgspec
 from trunkline.dialects.dialect import NOT_NAMED, Dialect, Named
 from trunkline.dialects.families import Passing, at
 from trunkline.dialects.table import DIALECTS
+from trunkline.pipeline import run
 
-Job = Literal[
-    "health", "ready", "alive", "models", "model", "show", "version",
-    "chat", "count", "embed", "image", "pass", "realtime", "metrics",
-]  # fmt: skip
+Job = Literal[run.Job, "health", "ready", "alive", "models", "model", "show", "version", "metrics"]
 
 
 class Endpoint(msgspec.Struct, frozen=True):

@@ -11,15 +11,18 @@ from trunkline.ledger.record import Open
 from trunkline.pipeline.exchange import Exchange, Parts
 from trunkline.policy.keys import invalid, not_allowed
 from trunkline.providers.provider import Target
+from trunkline.routing.choose import order
 from trunkline.routing.route import Route
 
 
-def admit(exchange: Exchange, parts: Parts) -> Target:
-    """The target to ask. Raises `GatewayError` (400, 401, 403, 404, 503); after it returns, the request is accepted."""
+def admit(exchange: Exchange, parts: Parts) -> Route:
+    """Where to ask. Raises `GatewayError` (400, 401, 403, 404, 503); after it returns, the request is accepted."""
     known(exchange, parts)
     ask = exchange.ask = exchange.asks.read_request(exchange.request.body, exchange.named)
     route = allowed(exchange, ask.model)
-    return accept(exchange, parts, route.targets[0], route.deadlines)
+    exchange.candidates = order(route, parts.dice)
+    accept(exchange, parts, exchange.candidates[0], route.deadlines)
+    return route
 
 
 def known(exchange: Exchange, parts: Parts) -> None:
@@ -62,6 +65,7 @@ def accept(exchange: Exchange, parts: Parts, target: Target, deadlines: Deadline
         )
     exchange.deadlines = deadlines
     exchange.target = target
+    exchange.tries = 1
     exchange.opened = Open(
         id=exchange.id,
         started_ns=exchange.started_ns,

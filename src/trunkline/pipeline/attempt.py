@@ -8,12 +8,13 @@ from typing import Protocol, cast
 import msgspec
 
 from trunkline.canon.errors import GatewayError, Kind
-from trunkline.canon.wire import WireRequest
+from trunkline.canon.wire import Deadlines, WireRequest
 from trunkline.dialects.dialect import Ask, Outgoing, ProviderDialect
 from trunkline.dialects.table import DIALECTS
 from trunkline.pipeline.echo import EchoAnswer
 from trunkline.pipeline.exchange import Exchange, Parts
 from trunkline.pipeline.outgoing import scrub
+from trunkline.pipeline.patience import retry_after, should_retry
 from trunkline.pipeline.prepare import prepare
 from trunkline.pipeline.wire import wire
 from trunkline.providers.forward import forwarded, unused
@@ -67,20 +68,19 @@ async def attempt(exchange: Exchange, parts: Parts, target: Target, part: Ask | 
         asked = DIALECTS[passage.dialect.name].read_request(passage.outgoing.body)
         return EchoAnswer(asked, exchange.id, exchange.started_ns // 1_000_000_000)
     most = target.provider.max_stream if ask.stream else target.provider.max_answer
-    return await ask_provider(exchange, parts, passage.dialect, passage.outgoing, (lines, most))
+    return await ask_provider(exchange, parts, passage.dialect, passage.outgoing, lines, (exchange.deadlines, most))
 
 
 async def ask_provider(
-    exchange: Exchange, parts: Parts, dialect: ProviderDialect, outgoing: Outgoing, rest: tuple[bytes, int]
+    exchange: Exchange, parts: Parts, dialect: ProviderDialect, outgoing: Outgoing, lines: bytes, bounds: tuple[Deadlines, int]
 ) -> Incoming:
-    """Send one request and look at its answer's head. `rest`: header lines of the client's own, and bytes the answer may have.
+    """Send one request and look at its answer's head. `lines` and `bounds` as for `wire`.
 
     Raises `GatewayError` for anything but a 2xx answer.
     """
-    provider = cast("Target", exchange.target).provider
-    lines, most = rest
-    placed = place(provider, dialect.name, cast("Target", exchange.target).model, outgoing)
-    request = await wire(provider, parts.credentials, placed, lines, (exchange.deadlines, most))
+    target = cast("Target", exchange.target)
+    placed = place(target.provider, dialect.name, target.model, outgoing)
+    request = await wire(target.provider, parts.credentials, placed, lines, bounds)
     return await ask_for(exchange, parts, dialect, request)
 
 
@@ -89,16 +89,16 @@ async def ask_for(exchange: Exchange, parts: Parts, dialect: ProviderDialect, re
     credential = parts.credentials.get(cast("Target", exchange.target).provider.name)
     if credential is not None:
         exchange.secrets = credential.secrets
-    return await judged(exchange, await parts.client.send(request, exchange.mark_sent), dialect)
+    return await judged(exchange, parts, await parts.client.send(request, exchange.mark_sent), dialect)
 
 
-async def judged(exchange: Exchange, answer: Incoming, dialect: ProviderDialect) -> Incoming:
+async def judged(exchange: Exchange, parts: Parts, answer: Incoming, dialect: ProviderDialect) -> Incoming:
     """An answer whose head is in, where it is a 2xx one. Raises `GatewayError` for any other, read by `dialect`."""
     exchange.upstream_id = next((told for name in _IDS if (told := _told(exchange, answer, name, _MAX_ID))), "")
     if 200 <= answer.status < 300:
         exchange.answered = True
         return answer
-    raise await _refusal(exchange, answer, dialect)
+    raise await _refusal(exchange, parts, answer, dialect)
 
 
 async def read_at_most(answer: Incoming, most: int) -> bytes:
@@ -114,13 +114,17 @@ async def read_at_most(answer: Incoming, most: int) -> bytes:
     return bytes(body)
 
 
-async def _refusal(exchange: Exchange, answer: Incoming, dialect: ProviderDialect) -> GatewayError:
+async def _refusal(exchange: Exchange, parts: Parts, answer: Incoming, dialect: ProviderDialect) -> GatewayError:
     """What the provider's error answer means, with its own word on when to try again."""
     body = await read_at_most(answer, _MAX_ERROR)
     error = dialect.read_error(answer.status, _content_type(answer.headers), body)
     if error.upstream is not None:
         after = _told(exchange, answer, b"retry-after", _MAX_RETRY_AFTER)
         error.upstream = msgspec.structs.replace(error.upstream, retry_after=after)
+    error.retry_after = retry_after(answer.headers, parts.clock_ns() / 1e9) or error.retry_after
+    again = should_retry(answer.headers)
+    if again is not None and error.kind is Kind.UPSTREAM_FAILED:
+        error.retryable = again
     return error
 
 

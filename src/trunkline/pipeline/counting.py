@@ -56,7 +56,7 @@ async def _asked(exchange: Exchange, parts: Parts, target: Target) -> int | None
             return None
         outgoing = written
     try:
-        answer = await ask_provider(exchange, parts, provider, outgoing, (lines, _MAX_ANSWER))
+        answer = await ask_provider(exchange, parts, provider, outgoing, lines, (exchange.deadlines, _MAX_ANSWER))
     except GatewayError as error:
         if error.upstream is not None and error.upstream.status in _ABSENT:
             return None

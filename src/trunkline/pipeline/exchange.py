@@ -56,6 +56,8 @@ class Parts:
     mono: Callable[[], float]
     """The monotonic clock that `Request.started` was read from, seconds."""
     new_id: Callable[[], str]
+    dice: Callable[[], float]
+    """A number from 0 to 1, to spread waits with; nothing secret hangs on it."""
     memory: Memory
     """State of models that clients without a slot for it cannot hand back."""
     fetch: Fetch
@@ -131,6 +133,7 @@ class Exchange:
         "answered",
         "ask",
         "asks",
+        "candidates",
         "charged",
         "cost_nano",
         "deadlines",
@@ -155,10 +158,13 @@ class Exchange:
         "secrets",
         "sent",
         "snapshot",
+        "spent",
+        "spent_nano",
         "started_ns",
         "tap",
         "target",
         "ticket",
+        "tries",
         "upstream_id",
         "usage",
     )
@@ -181,12 +187,36 @@ class Exchange:
         self.opened: Open | None = None
         """Its opening in the ledger; None until it is accepted."""
         self.ticket: Ticket | None = None
+        self.candidates: tuple[Target, ...] = ()
+        """The targets, in the order in which they are tried."""
+        self.tries = 0
+        """Targets that were turned to, each time counted."""
+        self.spent = NO_USAGE
+        """What attempts used that failed before the current one."""
+        self.spent_nano: int | None = 0
+        """What that cost; None where a part of it has no price."""
+        self._forget()
+        self.price_version = ""
+        self.first_byte = 0.0
+        """Monotonic clock when the first byte went to the client; 0 where none did."""
+        self.charged = True
+        """What it asks for costs money."""
+        self.error: GatewayError | None = None
+        self.detail = ""
+
+    def turn_to(self, target: Target, deadlines: Deadlines) -> None:
+        """The next attempt begins: nothing of the last one is left."""
+        self.tries += 1
+        self.target, self.deadlines = target, deadlines
+        if self.opened is not None:
+            self.opened = msgspec.structs.replace(self.opened, provider=target.provider.name, target=target.model)
+        self._forget()
+
+    def _forget(self) -> None:
         self.secrets: tuple[bytes, ...] = ()
         """Of a credential that is renewed, what went out with this request."""
         self.sent = False
         """The request was given to a provider, who may charge for it from then on."""
-        self.charged = True
-        """What it asks for costs money."""
         self.answered = False
         """The provider began an answer that is no error."""
         self.passage: Passage | None = None
@@ -198,12 +228,7 @@ class Exchange:
         self.raw_usage = ""
         self.finish = ""
         self.cost_nano: int | None = None
-        self.price_version = ""
-        self.first_byte = 0.0
-        """Monotonic clock when the first byte went to the client; 0 where none did."""
         self.upstream_id = ""
-        self.error: GatewayError | None = None
-        self.detail = ""
 
     def mark_sent(self) -> None:
         """A provider has it now."""

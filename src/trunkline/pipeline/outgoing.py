@@ -23,10 +23,11 @@ def head(exchange: Exchange) -> bytes:
     target, ident = exchange.target, id_lines(exchange.id, exchange.dialect)
     if target is None:
         return ident + exchange.extra
-    lines = b"%bx-trunkline-provider: %b\r\nx-trunkline-model: %b\r\nx-trunkline-attempts: 1\r\n%b" % (
+    lines = b"%bx-trunkline-provider: %b\r\nx-trunkline-model: %b\r\nx-trunkline-attempts: %d\r\n%b" % (
         ident,
         target.provider.name.encode("ascii"),
         target.model.encode("ascii", "replace"),
+        exchange.tries,
         exchange.extra,
     )
     return lines + b"x-trunkline-dropped: %b\r\n" % _names(exchange.dropped) if exchange.dropped else lines

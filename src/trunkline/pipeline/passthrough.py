@@ -52,7 +52,7 @@ async def pass_on(exchange: Exchange, parts: Parts) -> None:
     if exchange.request.stream is None:
         await _pass_whole(exchange, parts)
     elif cast("Passing", exchange.passing).model == "none":
-        choose(exchange, parts, "")
+        admit_passing(exchange, parts, "")
         await _exchange(exchange, parts, exchange.request.stream, exchange.request.headers[b"content-type"])
     else:
         await _pass_form(exchange, parts, exchange.request.stream)
@@ -66,7 +66,7 @@ async def _pass_whole(exchange: Exchange, parts: Parts) -> None:
         found = fields(body)
     null = bytes(found.get("model", b"null")) == b"null"
     model = "" if passing.model != "needed" and null else model_of(found)
-    target = choose(exchange, parts, model, found)
+    target = admit_passing(exchange, parts, model, found)
     if model:
         body = encode(found | {"model": msgspec.Raw(encode(target.model))})
     told = exchange.request.headers.get(b"content-type", _JSON)
@@ -86,38 +86,39 @@ async def _pass_form(exchange: Exchange, parts: Parts, source: Body) -> None:
             model = await upload.read_ahead(exchange.snapshot.server.max_body)
         if not model and cast("Passing", exchange.passing).model == "needed":
             model_of({})
-        target = choose(exchange, parts, model)
+        target = admit_passing(exchange, parts, model)
         upload.put(target.model)
         await _exchange(exchange, parts, upload, form.content_type)
     finally:
         upload.close()
 
 
-def choose(exchange: Exchange, parts: Parts, model: str, found: dict[str, msgspec.Raw] | None = None) -> Target:
+def admit_passing(exchange: Exchange, parts: Parts, model: str, found: dict[str, msgspec.Raw] | None = None) -> Target:
     """The target for this model, or for a request that names none; from here on the ledger knows the request."""
     found = found or {}
     stream = bytes(found.get("stream", b"")) == b"true"
     exchange.ask = Ask(found, model, stream=stream, include_usage=True)
     family, providers = cast("Passing", exchange.passing).family, exchange.snapshot.providers.values()
+    shown = [provider for provider in providers if _may_any(exchange.principal, provider)]
     if model:
         route = allowed(exchange, model)
-        target, deadlines = of_model(route, family, providers), route.deadlines
+        target, deadlines = of_model(route, family, shown), route.deadlines
     else:
         named = exchange.request.headers.get(PROVIDER_HEADER, b"").decode("latin-1")
-        provider = of_none(family, named, providers)
-        _check_any(exchange.principal, provider)
+        provider = of_none(family, named, providers, shown)
+        if not _may_any(exchange.principal, provider):
+            raise GatewayError(
+                Kind.FORBIDDEN,
+                f"This key is limited to some models, and a request that names none may use any: it needs '{provider.name}/*'.",
+                code="model_not_allowed",
+            )
         target, deadlines = Target(provider, ""), provider.deadlines
     return accept(exchange, parts, target, deadlines)
 
 
-def _check_any(principal: Principal, provider: Provider) -> None:
+def _may_any(principal: Principal, provider: Provider) -> bool:
     """What names no model may use any: a file of requests, or a provider's own choice."""
-    if not principal.may_use(f"{provider.name}/*"):
-        raise GatewayError(
-            Kind.FORBIDDEN,
-            f"This key is limited to some models, and a request that names none may use any: it needs '{provider.name}/*'.",
-            code="model_not_allowed",
-        )
+    return principal.may_use(f"{provider.name}/*")
 
 
 async def _exchange(exchange: Exchange, parts: Parts, body: bytes | Body, content_type: bytes) -> None:
@@ -135,9 +136,13 @@ async def _exchange(exchange: Exchange, parts: Parts, body: bytes | Body, conten
 
 
 async def written(exchange: Exchange, parts: Parts, path: str, query: bytes) -> WireRequest:
-    """The request for the provider, still without a body. `path`: below its base path."""
+    """The request for the provider, still without a body. `path`: below its base path; what the provider's own query says is
+    left out of `query`.
+    """
     target = cast("Target", exchange.target)
     provider, headers = target.provider, exchange.request.headers
+    if provider.query:
+        query = _without(query, frozenset(map(_name, provider.query.encode("ascii").split(b"&"))))
     if query:
         path += "?" + query.decode("ascii")
     outgoing = Outgoing(path, b"", method=cast("Passing", exchange.passing).method)
@@ -152,7 +157,11 @@ def passed_query(query: bytes) -> bytes:
     """A client's query as it goes on: without a key, and without a model, which is ours to say. Raises `GatewayError` (400)."""
     if not query.isascii():
         raise GatewayError(Kind.BAD_REQUEST, "The URL's query is not ASCII.", code="bad_http")
-    return b"&".join(part for part in query.split(b"&") if _OURS.isdisjoint(map(_name, part.split(b";"))))
+    return _without(query, _OURS)
+
+
+def _without(query: bytes, names: frozenset[bytes]) -> bytes:
+    return b"&".join(part for part in query.split(b"&") if names.isdisjoint(map(_name, part.split(b";"))))
 
 
 def _name(pair: bytes) -> bytes:

@@ -17,42 +17,32 @@ from trunkline.dialects.realtime import passed_on, used
 from trunkline.dialects.shallow import checked_model
 from trunkline.dialects.table import SPOKEN
 from trunkline.edge.side import Side
-from trunkline.edge.tunnel import tunnel
-from trunkline.edge.websocket import Messages
+from trunkline.edge.tunnel import Party, tunnel
 from trunkline.pipeline.admit import known
 from trunkline.pipeline.attempt import judged
 from trunkline.pipeline.exchange import Exchange, Parts
 from trunkline.pipeline.outgoing import head
-from trunkline.pipeline.passthrough import choose, passed_query, written
+from trunkline.pipeline.passthrough import admit_passing, passed_query, written
 from trunkline.pipeline.settle import price
 from trunkline.providers.provider import Target
 from trunkline.routing.families import speech
 
-_MAX_MESSAGE = 1024 * 1024
-"""Bytes of an event that is looked at; a longer one only passes."""
 _KEEPS = b"Connection: keep-alive\r\n"
 """Not said where the connection is to become another one."""
 
 
 class _Account:
-    """What is seen of a session on its way (`edge.tunnel.Watch`)."""
+    """What a session's answers used, added up."""
 
     def __init__(self) -> None:
         self.used: Usage | None = None
         self.raw = ""
-        self.client = Messages()
-        self.provider = Messages(_MAX_MESSAGE)
 
-    def seen_from_client(self, data: bytes) -> None:
-        """Only its end is of interest."""
-        self.client.feed(data)
-
-    def seen_from_provider(self, data: bytes) -> None:
-        """Events that tell what an answer used are added up."""
-        for message in self.provider.feed(data):
-            if (found := used(message)) is not None:
-                self.used = found[0] if self.used is None else total((self.used, found[0]))
-                self.raw = found[1]
+    def see(self, message: bytes) -> None:
+        """An event of the provider's."""
+        if (found := used(message)) is not None:
+            self.used = found[0] if self.used is None else total((self.used, found[0]))
+            self.raw = found[1]
 
 
 async def converse(exchange: Exchange, parts: Parts) -> None:
@@ -65,19 +55,20 @@ async def converse(exchange: Exchange, parts: Parts) -> None:
         raise GatewayError(Kind.BAD_REQUEST, "Only WebSocket is spoken here.", status=426, code="upgrade_required")
     rest = passed_query(request.query)
     model = next((value for name, value in parse_qsl(request.query.decode("ascii")) if name == "model"), "")
-    target = choose(exchange, parts, checked_model(model) if model else "")
+    target = admit_passing(exchange, parts, checked_model(model) if model else "")
     said = urlencode({"model": target.model}).encode() if model else b""
     query = b"&".join(filter(None, (said, rest)))
     provider = await _dialled(exchange, parts, _upgrade(exchange, await written(exchange, parts, "/realtime", query)))
     account = _Account()
     exchange.first_byte = parts.mono()
     try:
-        first = await tunnel(request, exchange.reply, provider, account, lines=head(exchange))
+        broke = await tunnel(request, exchange.reply, provider, account.see, lines=head(exchange))
     finally:
         if account.used is not None:
             exchange.raw_usage = account.raw
             price(exchange, parts, account.used)
-    _check(first, account)
+    if broke is not None:
+        raise _cut(broke)
 
 
 def _upgrade(exchange: Exchange, request: WireRequest) -> WireRequest:
@@ -96,16 +87,14 @@ async def _dialled(exchange: Exchange, parts: Parts, request: WireRequest) -> Si
     answer = await parts.client.upgrade(request, exchange.mark_sent)
     if isinstance(answer, Side):
         return answer
-    (await judged(exchange, answer, SPOKEN[speech(provider)])).close()
+    (await judged(exchange, parts, answer, SPOKEN[speech(provider)])).close()
     raise GatewayError(Kind.UPSTREAM_PROTOCOL, "The provider answered, but does not speak WebSocket here.")
 
 
-def _check(first: str, account: _Account) -> None:
-    """A session that ends without either side's last word was cut. Raises `GatewayError`."""
-    if account.client.closed or account.provider.closed:
-        return
-    if first == "client":
-        raise GatewayError(Kind.CLIENT_GONE, "The client closed the connection.")
-    if first == "provider":
-        raise GatewayError(Kind.UPSTREAM_BROKEN, "The provider broke off the session.")
-    raise GatewayError(Kind.UPSTREAM_TIMEOUT, "A side took nothing any more, or the session lasted too long.")
+def _cut(by: Party) -> GatewayError:
+    """For a session that ended without either side's last word."""
+    if by == "client":
+        return GatewayError(Kind.CLIENT_GONE, "The client closed the connection.")
+    if by == "provider":
+        return GatewayError(Kind.UPSTREAM_BROKEN, "The provider broke off the session.")
+    return GatewayError(Kind.UPSTREAM_TIMEOUT, "A side took nothing any more, or the session lasted too long.")

@@ -1,14 +1,15 @@
 """A request's life, top to bottom.
 
-Each line is a room of its own: `admit` decides whether it may begin, `attempt` asks a provider, `relay` carries the
-answer, `refuse` says why not, `settle` accounts for it, whatever happened.
+Each line is a room of its own: `admit` decides whether it may begin, `pursue` goes over its targets, `attempt` asks one,
+`relay` carries the answer, `refuse` says why there is none, `settle` accounts for it, whatever happened.
 """
 
 from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Literal
 
 from trunkline.canon.errors import GatewayError, Kind
@@ -19,18 +20,19 @@ from trunkline.pipeline.attempt import attempt
 from trunkline.pipeline.counting import count
 from trunkline.pipeline.exchange import Exchange, Parts
 from trunkline.pipeline.passthrough import pass_on
+from trunkline.pipeline.pursue import Attempt, pursue
 from trunkline.pipeline.realtime import converse
 from trunkline.pipeline.refuse import refuse
 from trunkline.pipeline.relay import relay
 from trunkline.pipeline.settle import settle
 from trunkline.pipeline.several import ask_in_turn, several
 from trunkline.pipeline.task import ask_task
+from trunkline.providers.provider import Target
 
 _Handler = Callable[[Exchange, Parts], Awaitable[None]]
 
 
-async def _chat(exchange: Exchange, parts: Parts) -> None:
-    target = admit(exchange, parts)  # body, model, key's rights; from here on the ledger knows it
+async def _chat(exchange: Exchange, parts: Parts, target: Target) -> None:
     asks = several(exchange, target)
     if asks:
         await ask_in_turn(exchange, parts, target, asks)  # several prompts for a model that is asked one at a time
@@ -39,22 +41,24 @@ async def _chat(exchange: Exchange, parts: Parts) -> None:
         await relay(exchange, parts, answer)  # whole, or pushed piece by piece
 
 
-async def _count(exchange: Exchange, parts: Parts) -> None:
-    await count(exchange, parts, admit(exchange, parts))
+def _routed(ask: Attempt, task: Family[Any, Any] | None = None) -> _Handler:
+    async def answer(exchange: Exchange, parts: Parts) -> None:
+        if task is not None:
+            exchange.asks = task.clients[exchange.dialect.name]
+        route = admit(exchange, parts)  # body, model, key's rights; from here on the ledger knows it
+        await pursue(exchange, parts, route, ask)  # its targets, until one answers
+
+    return answer
 
 
 def _once(task: Family[Any, Any]) -> _Handler:
-    async def ask(exchange: Exchange, parts: Parts) -> None:
-        exchange.asks = task.clients[exchange.dialect.name]
-        await ask_task(exchange, parts, admit(exchange, parts), task)
-
-    return ask
+    return _routed(partial(ask_task, family=task), task)
 
 
 Job = Literal["chat", "count", "embed", "image", "pass", "realtime"]
-_JOBS: Mapping[Job, _Handler] = {
-    "chat": _chat,
-    "count": _count,  # tokens of the request: nothing is generated
+JOBS: dict[Job, _Handler] = {
+    "chat": _routed(_chat),
+    "count": _routed(count),  # tokens of the request: nothing is generated
     "embed": _once(TASKS["embed"]),  # one question, one answer
     "image": _once(TASKS["image"]),
     "pass": pass_on,  # what is never translated: speech, files, ranking, …
@@ -66,7 +70,7 @@ async def run(exchange: Exchange, parts: Parts, job: Job) -> None:
     """Answer one request and settle it. Never raises."""
     parts.metrics.requests_in_flight += 1
     try:
-        await _JOBS[job](exchange, parts)
+        await JOBS[job](exchange, parts)
     except GatewayError as error:
         refuse(exchange, error)
     except asyncio.CancelledError:

@@ -7,7 +7,7 @@ from typing import cast
 import msgspec
 
 from trunkline.canon.errors import GatewayError, Kind
-from trunkline.canon.usage import Usage
+from trunkline.canon.usage import NO_USAGE, Usage, total
 from trunkline.dialects.dialect import Ask
 from trunkline.ledger.record import Outcome, Settle
 from trunkline.pipeline.exchange import Exchange, Parts
@@ -38,6 +38,9 @@ def settle(exchange: Exchange, parts: Parts) -> None:
     """Write down what became of `exchange`."""
     error = exchange.error or (exchange.tap.error if exchange.tap is not None else None)
     _take_usage(exchange, parts, error)
+    if exchange.spent is not NO_USAGE:
+        _spend(exchange)
+        exchange.usage, exchange.cost_nano = exchange.spent, exchange.spent_nano
     outcome = _outcome(error, begun=exchange.first_byte > 0)
     status = exchange.reply.status or (error.status if error is not None else 0)
     started = exchange.request.started
@@ -51,6 +54,7 @@ def settle(exchange: Exchange, parts: Parts) -> None:
             status=status,
             error=kind,
             finish=_shown(exchange, exchange.finish),
+            attempts=max(exchange.tries, 1),
             usage=exchange.usage,
             raw_usage=_shown(exchange, exchange.raw_usage),
             cost_nano=exchange.cost_nano,
@@ -63,6 +67,20 @@ def settle(exchange: Exchange, parts: Parts) -> None:
     line = _line(exchange, parts, outcome, status, kind, duration_us, first_byte_us)
     parts.metrics.request(line)
     parts.log.request(line)
+
+
+def failed(exchange: Exchange, parts: Parts, error: GatewayError) -> None:
+    """Keep what an attempt used that ended so, before the next one is made."""
+    _take_usage(exchange, parts, error)
+    if exchange.usage.basis != "none":
+        _spend(exchange)
+
+
+def _spend(exchange: Exchange) -> None:
+    """Add what the current attempt used to what those before it did."""
+    known = exchange.spent_nano is not None and (exchange.cost_nano is not None or exchange.usage.basis == "none")
+    exchange.spent_nano = (exchange.spent_nano or 0) + (exchange.cost_nano or 0) if known else None
+    exchange.spent = total((exchange.spent, exchange.usage))
 
 
 def price(exchange: Exchange, parts: Parts, usage: Usage) -> None:

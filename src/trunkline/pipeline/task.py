@@ -24,9 +24,9 @@ from trunkline.pipeline.attempt import ask_provider
 from trunkline.pipeline.exchange import Answered, Exchange, Parts
 from trunkline.pipeline.relay import deliver, relay
 from trunkline.pipeline.settle import price
-from trunkline.providers.catalog import catalog
 from trunkline.providers.forward import forwarded, unused
 from trunkline.providers.provider import Target
+from trunkline.routing.speech import choose_for
 
 AT_ONCE = 4
 """Requests of one question that are out at the same time."""
@@ -64,32 +64,11 @@ class Same:
 
 async def ask_task(exchange: Exchange, parts: Parts, target: Target, family: Family[Any, Any]) -> None:
     """Answer one question of a family. Raises `GatewayError`."""
-    spoken = choose(target, exchange.dialect.name, family)
+    spoken = choose_for(family, target, exchange.dialect.name)
     if spoken == exchange.dialect.name and not (target.facts.form and spoken in family.providers):
         await _pass(exchange, parts, target, family.clients[spoken])
     else:
         await _translate(exchange, parts, target, family, spoken)
-
-
-def choose(target: Target, client: str, family: Family[Any, Any]) -> str:
-    """The dialect in which the provider is asked: the client's own where it speaks it. Raises `GatewayError` (400) where it
-    has no such family.
-    """
-    provider, only = target.provider, target.facts.speaks
-    able = [name for name in provider.speaks if family.spoken(name) and not provider.builtin]
-    able = [name for name in able if name in only] or able
-    if client in able:
-        return client
-    asked = next((name for name in able if name in family.providers), None)
-    if asked is None:
-        kinds = [kind for kind, row in catalog().items() if any(map(family.spoken, row.dialects)) and not row.builtin]
-        raise GatewayError(
-            Kind.BAD_REQUEST,
-            f"The provider {provider.name!r} makes no {family.noun}. Providers of these kinds may: {', '.join(kinds)}.",
-            code="unsupported_endpoint",
-            param="model",
-        )
-    return asked
 
 
 async def _pass(exchange: Exchange, parts: Parts, target: Target, side: ClientSide[Any, Any]) -> None:
@@ -98,8 +77,8 @@ async def _pass(exchange: Exchange, parts: Parts, target: Target, side: ClientSi
     lines, held = forwarded(provider, exchange.request.headers)
     passage = exchange.passage = Same(side, ask, SPOKEN[exchange.dialect.name], outgoing, tuple(loss.names))
     exchange.dropped = (*passage.dropped, *held)
-    most = provider.max_stream if ask.stream else provider.max_answer
-    await relay(exchange, parts, await ask_provider(exchange, parts, passage.dialect, outgoing, (lines, most)))
+    bounds = exchange.deadlines, provider.max_stream if ask.stream else provider.max_answer
+    await relay(exchange, parts, await ask_provider(exchange, parts, passage.dialect, outgoing, lines, bounds))
 
 
 async def _translate(exchange: Exchange, parts: Parts, target: Target, family: Family[Any, Any], spoken: str) -> None:
@@ -154,9 +133,9 @@ async def _ask_each(
 
     async def work() -> None:
         for at, outgoing in left:
-            time = deadlines.total - (parts.mono() - begun)
-            exchange.deadlines = msgspec.structs.replace(deadlines, total=max(time, _LEAST))
-            answer = await ask_provider(exchange, parts, dialect, outgoing, (b"", most))
+            time = max(deadlines.total - (parts.mono() - begun), _LEAST)
+            bounds = msgspec.structs.replace(deadlines, total=time), most
+            answer = await ask_provider(exchange, parts, dialect, outgoing, b"", bounds)
             body = bytearray()
             await answer.pump(partial(take, body))
             bodies[at] = bytes(body)

@@ -21,33 +21,35 @@ def speech(provider: Provider) -> str:
     return next((name for name in _OPENAI if name in provider.speaks), provider.dialect)
 
 
-def of_model(route: Route, family: str, providers: Iterable[Provider]) -> Target:
-    """The route's target, whose provider must have the family. Raises `GatewayError(BAD_REQUEST)`."""
+def of_model(route: Route, family: str, shown: Iterable[Provider]) -> Target:
+    """The route's target, whose provider must have the family. Raises `GatewayError(BAD_REQUEST)`, which names those `shown`
+    that have it.
+    """
     target = route.targets[0]
     if family not in target.provider.families:
-        raise _refused(f"The provider {target.provider.name!r} has no {family}.", family, providers)
+        raise _refused(f"The provider {target.provider.name!r} has no {family}.", family, shown)
     return target
 
 
-def of_none(family: str, named: str, providers: Iterable[Provider]) -> Provider:
+def of_none(family: str, named: str, providers: Iterable[Provider], shown: Iterable[Provider]) -> Provider:
     """The provider for a request that names no model. `named`: as the client asks for it, or empty.
 
-    Raises `GatewayError(BAD_REQUEST)` that says what to name.
+    Raises `GatewayError(BAD_REQUEST)` that says what to name, of those `shown`.
     """
     able = {provider.name: provider for provider in providers if family in provider.families}
     if named in able:
         return able[named]
     if named:
-        raise _refused(f"There is no provider {named[:64]!r} that has {family}.", family, able.values())
+        raise _refused(f"There is no provider {named[:64]!r} that has {family}.", family, shown)
     if len(able) == 1:
         return next(iter(able.values()))
     if not able:
         raise _refused(f"No configured provider has {family}.", family, ())
-    raise _refused("This request names no model: say in the header x-trunkline-provider who is meant.", family, able.values())
+    raise _refused("This request names no model: say in the header x-trunkline-provider who is meant.", family, shown)
 
 
-def _refused(problem: str, family: str, providers: Iterable[Provider]) -> GatewayError:
-    able = [provider.name for provider in providers if family in provider.families]
+def _refused(problem: str, family: str, shown: Iterable[Provider]) -> GatewayError:
+    able = [provider.name for provider in shown if family in provider.families]
     names = ", ".join(able[:_SHOWN]) + (", …" if len(able) > _SHOWN else "")
     return GatewayError(
         Kind.BAD_REQUEST, f"{problem} It is had from: {names}." if able else problem, code="unsupported_endpoint"

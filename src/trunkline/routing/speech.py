@@ -5,7 +5,13 @@ What a dialect can say belongs in `dialects`, which a model takes in `Facts`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from trunkline.canon.chat import Chat
+from trunkline.canon.errors import GatewayError, Kind
+from trunkline.dialects.task import Family
+from trunkline.providers.catalog import catalog
 from trunkline.providers.provider import Target
 
 CHAT = "openai_chat"
@@ -14,9 +20,32 @@ RESPONSES = "openai_responses"
 
 def choose(target: Target, client: str) -> str:
     """The client's own dialect where the model is spoken to in it, so that bytes can pass; else the provider's best."""
-    only = target.facts.speaks
-    able = [name for name in target.provider.speaks if not only or name in only] or list(target.provider.speaks)
+    able = _narrowed(target, target.provider.speaks)
     return client if client in able else able[0]
+
+
+def choose_for(family: Family[Any, Any], target: Target, client: str) -> str:
+    """As `choose`, for a family beside chat. Raises `GatewayError` (400) where the provider has no such family."""
+    provider = target.provider
+    able = _narrowed(target, () if provider.builtin else filter(family.spoken, provider.speaks))
+    if client in able:
+        return client
+    asked = next((name for name in able if name in family.providers), None)
+    if asked is None:
+        kinds = [kind for kind, row in catalog().items() if any(map(family.spoken, row.dialects)) and not row.builtin]
+        raise GatewayError(
+            Kind.BAD_REQUEST,
+            f"The provider {provider.name!r} makes no {family.noun}. Providers of these kinds may: {', '.join(kinds)}.",
+            code="unsupported_endpoint",
+            param="model",
+        )
+    return asked
+
+
+def _narrowed(target: Target, spoken: Iterable[str]) -> list[str]:
+    """Of these dialects those in which alone the model is spoken to; all of them where it says nothing of any."""
+    able = list(spoken)
+    return [name for name in able if name in target.facts.speaks] or able
 
 
 def may_turn(target: Target, spoken: str) -> bool:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
 from dialects.anthropic.samples import HELLO, chat, foreign
 from trunkline.canon.chat import Message, Sampling, Text
-from trunkline.canon.errors import GatewayError, Kind
 from trunkline.canon.facts import NO_FACTS, Facts
-from trunkline.dialects.anthropic.count import read_count, write_count, write_count_answer
+from trunkline.dialects.anthropic.count import write_count, write_count_answer
+from trunkline.dialects.counts import read_count
 
 
 def test_the_question_is_the_request_without_what_is_no_prompt() -> None:
@@ -36,11 +34,3 @@ def test_an_answer_is_a_number() -> None:
     """And is written as it is read."""
     assert read_count(b'{"input_tokens":14,"new":1}') == 14
     assert read_count(write_count_answer(7)) == 7
-
-
-@pytest.mark.parametrize("body", [b"", b"{}", b'{"input_tokens":"7"}', b'{"input_tokens":-1}', b"[7]", b"<html>"])
-def test_what_is_no_number_is_a_protocol_error(body: bytes) -> None:
-    """A client that is told nonsense plans with it."""
-    with pytest.raises(GatewayError) as caught:
-        read_count(body)
-    assert caught.value.kind is Kind.UPSTREAM_PROTOCOL

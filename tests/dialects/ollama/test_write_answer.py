@@ -119,7 +119,7 @@ def test_reasons(finish: Any, native: str, reason: str) -> None:
     [
         ("error", "OTHER", "finish its answer (OTHER)."),
         ("error", "", "finish its answer."),
-        ("pause", "pause_turn", "go on with it (pause_turn), which Ollama's API cannot say."),
+        ("pause", "pause_turn", "go on with it (pause_turn), for which the client's API has no word."),
     ],
 )
 @pytest.mark.parametrize("parts", [(), (Text("a"),)])

@@ -152,7 +152,7 @@ def mutated(told: dict[str, Any], *changes: tuple[Path, Any]) -> bytes:
         try:
             for key in path[:-1]:
                 inner = inner[key]
-            inner[path[-1]] = value
+            inner[path[-1]] = deepcopy(value)  # the change after it may go into it
         except (LookupError, TypeError):
             continue
     text = json.dumps(found).encode()

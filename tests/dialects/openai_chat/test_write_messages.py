@@ -14,7 +14,8 @@ from trunkline.canon.errors import GatewayError, Kind
 from trunkline.canon.facts import Facts
 from trunkline.canon.loss import Loss
 from trunkline.dialects.openai_chat.read_chat import read_chat
-from trunkline.dialects.openai_chat.write_messages import Messages, fit_name, mark
+from trunkline.dialects.openai_chat.write_messages import Messages, mark
+from trunkline.dialects.openai_shape.settings import fit_name
 
 CALL = {"id": "x", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 IMAGE = Media("image", "image/png", data="QUJD")

@@ -19,10 +19,10 @@ from trunkline.canon.chat import Citation, FinishReason, Media, Other, Refusal, 
 from trunkline.canon.errors import GatewayError, Kind
 from trunkline.canon.stream import Begin, Cite, Close, Count, Delta, End, Event, Extra, Finished, Open, unfold
 from trunkline.canon.usage import NO_USAGE, Usage
+from trunkline.dialects.errors import unfinished
 from trunkline.dialects.openai_chat.tap import ChatTap
 from trunkline.dialects.openai_chat.writer import ChatWriter
 from trunkline.dialects.openai_shape.errors import write_stream_error
-from trunkline.dialects.openai_shape.finish import unfinished
 from trunkline.dialects.state import unwrap, wrap
 
 WITH_USAGE = {"stream_options": {"include_usage": True}}

@@ -23,6 +23,11 @@ def test_what_a_stream_is(content_type: bytes, streams: bool) -> None:
     assert DIALECT.stream_type(Ask({}, "m", stream=True, include_usage=False)) == b"text/event-stream"
 
 
+def test_a_prompt_is_only_bytes() -> None:
+    """Nothing in it is a state or a call, whatever it looks like: it is never taken apart for the gateway's memory."""
+    assert DIALECT.only_bytes(Ask({}, "m", stream=True, include_usage=False))
+
+
 def test_nobody_counts() -> None:
     """There is no such question in this API."""
     assert DIALECT.write_count(Chat("x", "m", ()), "m", NO_FACTS) is None

@@ -14,9 +14,9 @@ from trunkline.canon.chat import Choice, Citation, Reply, Seal, Text, Thinking, 
 from trunkline.canon.errors import GatewayError, Kind
 from trunkline.canon.usage import NO_USAGE
 from trunkline.dialects.dialect import Frame
+from trunkline.dialects.errors import unfinished
 from trunkline.dialects.openai_responses.request import read_request
 from trunkline.dialects.openai_responses.write_answer import ending, write_answer
-from trunkline.dialects.openai_shape.finish import unfinished
 
 PARTS = (
     Thinking("hm", Seal("anthropic", "sig")),
@@ -97,8 +97,10 @@ def named(answer: Reply, ident: str) -> Reply:
 @pytest.mark.parametrize(("finish", "reason"), [("length", "max_output_tokens"), ("content_filter", "content_filter")])
 def test_an_answer_that_was_cut_short_says_why(finish: Any, reason: str) -> None:
     """A client must not take it for the whole."""
-    told = written(reply(Text("a"), finish=finish))
+    told = written(reply(Thinking("hm"), Text("a"), finish=finish))
     assert (told["status"], told["incomplete_details"]) == ("incomplete", {"reason": reason})
+    assert told["output"][-1]["status"] == "incomplete"
+    assert written(reply(Text("a")))["output"][-1]["status"] == "completed"
 
 
 @pytest.mark.parametrize("finish", ["", "stop", "stop_sequence", "tool_calls"])

@@ -35,6 +35,15 @@ def test_state_is_asked_for_where_a_model_thinks() -> None:
     assert "include" not in told()[0]
 
 
+def test_a_provider_without_include_is_not_asked_for_more() -> None:
+    """Groq refuses it; what the client itself wanted of it is named."""
+    facts = Facts(refuses=frozenset({"include"}), thinks="effort")
+    assert told(facts) == ({"store": False}, [])
+    assert told(facts, sampling=Sampling(logprobs=True)) == ({"store": False}, ["include"])
+    body, lost = sent(own(include=["web_search_call.action.sources"]), facts)
+    assert ("include" in body, lost) == (False, ["include"])
+
+
 def test_sampling_and_bounds() -> None:
     """What has a word goes on under it."""
     sampling = Sampling(temperature=0.5, top_p=0.9, logprobs=True, top_logprobs=3)

@@ -92,7 +92,10 @@ def test_it_ends_with_the_answer_as_it_would_be_whole() -> None:
 @pytest.mark.parametrize("finish", ["length", "content_filter"])
 def test_an_answer_that_was_cut_short_is_no_complete_one(finish: str) -> None:
     """By the name of its last event already."""
-    assert told(stream(Text("a"), finish=finish))[-1]["type"] == "response.incomplete"
+    *_, done, last = told(stream(Text("a"), finish=finish))
+    assert last["type"] == "response.incomplete"
+    assert (done["type"], done["item"]["status"]) == ("response.output_item.done", "incomplete")
+    assert last["response"]["output"] == [done["item"]]
 
 
 @pytest.mark.parametrize("finish", ["error", "pause"])

@@ -9,7 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trunkline.canon.chat import Media
-from trunkline.dialects.openai_shape.content import audio_format, audio_type, data_url, file_kind, from_url, split_data_url
+from trunkline.canon.errors import GatewayError
+from trunkline.canon.facts import NO_FACTS, Facts
+from trunkline.canon.loss import Loss
+from trunkline.dialects.openai_shape.content import (
+    audio_format,
+    audio_type,
+    check,
+    data_url,
+    file_kind,
+    from_url,
+    split_data_url,
+)
 
 
 @pytest.mark.parametrize(
@@ -65,3 +76,27 @@ def test_a_sounds_name_survives(word: str) -> None:
 def test_a_file_is_what_its_type_says(media_type: str, kind: str) -> None:
     """A picture sent as a file is a picture."""
     assert file_kind(media_type) == kind
+
+
+TEXTS_ONLY = Facts(media=frozenset(), media_urls=False)
+
+
+@pytest.mark.parametrize(
+    ("media", "facts", "own", "why"),
+    [
+        (Media("image", "image/png", "QUJD"), NO_FACTS, False, ""),
+        (Media("image", "image/png", "QUJD"), TEXTS_ONLY, False, "takes no image"),
+        (Media("document", "text/plain", "QUJD"), TEXTS_ONLY, False, ""),
+        (Media("document", file_id="f"), NO_FACTS, False, "kept by another provider"),
+        (Media("document", file_id="f"), NO_FACTS, True, ""),
+        (Media("image", url="https://x"), NO_FACTS, False, ""),
+        (Media("image", url="https://x"), Facts(media_urls=False), False, "fetches no links"),
+    ],
+)
+def test_what_cannot_be_taken_is_refused_with_its_reason(media: Media, facts: Facts, own: bool, why: str) -> None:
+    """The model would answer about a picture that it never saw."""
+    if not why:
+        check(media, facts, Loss(strict=True), "messages[0].content[0]", own=own)
+        return
+    with pytest.raises(GatewayError, match=why):
+        check(media, facts, Loss(strict=False), "messages[0].content[0]", own=own)

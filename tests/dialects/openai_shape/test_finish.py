@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from trunkline.canon.chat import FinishReason
-from trunkline.dialects.openai_shape.finish import read_reason, unfinished, write_reason
+from trunkline.dialects.openai_shape.finish import read_reason, write_reason
 
 
 @pytest.mark.parametrize(
@@ -53,14 +53,3 @@ def test_what_a_word_means(word: str, called: bool, reason: FinishReason) -> Non
 def test_what_openais_clients_are_told(reason: FinishReason, called: bool, legacy: bool, word: str) -> None:
     """Their types know five words; an answer that was cut short is never told as whole."""
     assert write_reason(reason, called=called, legacy=legacy) == word
-
-
-def test_an_answer_that_did_not_end_is_an_error() -> None:
-    """With the provider's own word; one that a provider wants sent back is not cured by another try."""
-    failed, paused = unfinished("error", "MALFORMED"), unfinished("pause", "pause_turn")
-    assert failed is not None
-    assert (failed.message, failed.retryable) == ("The model could not finish its answer (MALFORMED).", True)
-    assert paused is not None
-    assert paused.message.startswith("The provider wants its answer sent back to go on with it (pause_turn)")
-    assert not paused.retryable
-    assert [unfinished(reason, "x") for reason in ("", "stop", "length", "tool_calls", "content_filter")] == [None] * 5

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trunkline.canon.errors import GatewayError, Kind
-from trunkline.dialects.openai_shape.reply import mended, read_finish, read_reply
+from trunkline.dialects.openai_shape.reply import mended, read_finish, read_reply, whole
 
 
 @pytest.mark.parametrize(("value", "finish"), [("stop", "stop"), (None, ""), (7, ""), ({}, ""), ("x" * 99, "x" * 64)])
@@ -107,3 +107,11 @@ def test_usage_is_read_and_else_guessed() -> None:
 def test_what_python_servers_write_is_made_json() -> None:
     """Their own clients read NaN and half a surrogate pair; so must we."""
     assert json.loads(mended(b'{"a":[NaN,Infinity],"b":"\\ud83d"}')) == {"a": [None, None], "b": "?"}
+
+
+def test_all_of_an_answer_is_read_though_numbers_in_it_are_none() -> None:
+    """Servers in Python write NaN anywhere; what cannot be mended is the provider's fault."""
+    assert whole(b'{"choices":[1.5]}') == {"choices": [1.5]}
+    assert whole(b'{"choices":[NaN]}') == {"choices": [None]}
+    with pytest.raises(GatewayError):
+        whole(b'{"choices":[')

@@ -17,12 +17,11 @@ from trunkline.dialects.anthropic import (
     writer,
 )
 from trunkline.dialects.anthropic.words import NAME
-from trunkline.dialects.dialect import Ask
+from trunkline.dialects.counts import read_count
+from trunkline.dialects.usual import Events, Rewritable
 
-_STREAM = b"text/event-stream"
 
-
-class Anthropic:
+class Anthropic(Events, Rewritable):
     """Anthropic's Messages API, as Claude's own clients, Anthropic and compatible servers speak it."""
 
     name = NAME
@@ -42,19 +41,7 @@ class Anthropic:
     reader = staticmethod(reader.MessagesReader)
     writer = staticmethod(writer.MessagesWriter)
     write_count = staticmethod(count.write_count)
-    read_count = staticmethod(count.read_count)
+    read_count = staticmethod(read_count)
     write_count_answer = staticmethod(count.write_count_answer)
     write_model = staticmethod(models.write_model)
     write_models = staticmethod(models.write_models)
-
-    def only_bytes(self, ask: Ask) -> bool:  # noqa: ARG002
-        """Every request can be written anew."""
-        return False
-
-    def stream_type(self, ask: Ask) -> bytes:  # noqa: ARG002 - it is the same for all
-        """Server-sent events."""
-        return _STREAM
-
-    def streams(self, content_type: bytes) -> bool:
-        """Whether a provider's answer is a stream."""
-        return content_type.lower().startswith(_STREAM)

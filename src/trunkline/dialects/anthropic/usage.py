@@ -11,11 +11,7 @@ from typing import Any
 import msgspec
 
 from trunkline.canon.usage import NO_USAGE, Basis, Usage
-
-#: A count above this is nonsense and is taken as absent.
-_MOST = 10**12
-#: A usage object longer than this is not kept word for word.
-_RAW_BYTES = 4096
+from trunkline.dialects.counts import count, raw_text
 
 _object = msgspec.json.Decoder(dict[str, Any] | None).decode
 
@@ -38,13 +34,13 @@ def read_usage(told: dict[str, Any], basis: Basis = "reported") -> tuple[Usage, 
 
     A wrong type or a negative number is taken as absent; a part is never larger than its whole.
     """
-    fresh, output = _count(told.get("input_tokens")), _count(told.get("output_tokens"))
+    fresh, output = count(told.get("input_tokens")), count(told.get("output_tokens"))
     if fresh is None and output is None:
         return NO_USAGE, ""
-    cache_read = _count(told.get("cache_read_input_tokens")) or 0
+    cache_read = count(told.get("cache_read_input_tokens")) or 0
     write_5m, write_1h = _written(told)
     details = told.get("output_tokens_details")
-    thinking = _count(details.get("thinking_tokens")) if isinstance(details, dict) else None
+    thinking = count(details.get("thinking_tokens")) if isinstance(details, dict) else None
     usage = Usage(
         input=(fresh or 0) + cache_read + write_5m + write_1h,
         cache_read=cache_read,
@@ -54,8 +50,7 @@ def read_usage(told: dict[str, Any], basis: Basis = "reported") -> tuple[Usage, 
         reasoning=min(output or 0, thinking or 0),
         basis=basis,
     )
-    raw = msgspec.json.encode(told)
-    return usage, raw.decode() if len(raw) <= _RAW_BYTES else ""
+    return usage, raw_text(msgspec.json.encode(told))
 
 
 def write_usage(usage: Usage) -> dict[str, Any]:
@@ -83,13 +78,9 @@ def _written(told: dict[str, Any]) -> tuple[int, int]:
     """
     parts = told.get("cache_creation")
     parts = parts if isinstance(parts, dict) else {}
-    hour = _count(parts.get("ephemeral_1h_input_tokens")) or 0
-    total = _count(told.get("cache_creation_input_tokens"))
+    hour = count(parts.get("ephemeral_1h_input_tokens")) or 0
+    total = count(told.get("cache_creation_input_tokens"))
     if total is None:
-        total = hour + (_count(parts.get("ephemeral_5m_input_tokens")) or 0)
+        total = hour + (count(parts.get("ephemeral_5m_input_tokens")) or 0)
     hour = min(hour, total)
     return total - hour, hour
-
-
-def _count(value: object) -> int | None:
-    return value if type(value) is int and 0 <= value <= _MOST else None

@@ -20,7 +20,6 @@ from trunkline.canon.chat import (
     Thinking,
     ToolCall,
 )
-from trunkline.canon.errors import GatewayError, Kind
 from trunkline.canon.stream import Finished
 from trunkline.dialects import state
 from trunkline.dialects.anthropic.read_answer import refusal
@@ -28,6 +27,7 @@ from trunkline.dialects.anthropic.usage import write_usage
 from trunkline.dialects.anthropic.words import NAME, is_call, write_stop
 from trunkline.dialects.arguments import wrapped
 from trunkline.dialects.dialect import Frame
+from trunkline.dialects.errors import broken
 from trunkline.dialects.plain import shown
 
 UNSIGNED = state.wrap(Seal("", ""))
@@ -63,12 +63,6 @@ def write_answer(reply: Reply, frame: Frame) -> bytes:
         **(reply.vendor if own else {}),
     }
     return msgspec.json.encode(told)
-
-
-def broken(native: str) -> GatewayError:
-    """The error for an answer that its model could not finish."""
-    why = f" ({native})" if native else ""
-    return GatewayError(Kind.UPSTREAM_FAILED, f"The model could not finish its answer{why}.")
 
 
 def ending(finished: Finished, parts: Iterable[Part]) -> tuple[str, str | None, dict[str, Any]]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from trunkline.canon.chat import Chat, Json, Other, OutputFormat, Tool, ToolCall, ToolChoice
+from trunkline.canon.chat import Chat, Json, Other, Tool, ToolCall, ToolChoice
 from trunkline.canon.errors import GatewayError, Kind
 from trunkline.canon.facts import Facts
 from trunkline.canon.loss import Loss
+from trunkline.dialects import claude
 from trunkline.dialects.anthropic.thinking import BINDING_BETA, Thought, write_reasoning
 from trunkline.dialects.anthropic.words import NAME, PATH, STRICT_VERSION, VERSION
 from trunkline.dialects.anthropic.write_blocks import fit, mark
@@ -24,22 +25,7 @@ from trunkline.dialects.shallow import encode
 
 _MAX_TOKENS = 4096
 """Tokens of an answer where neither the client nor the model's facts name a bound; Anthropic has no default."""
-_MARKS = 4
-"""Cache marks that Anthropic takes."""
-_NO_TOP_P_BELOW = 0.95
-"""While it thinks, a model takes no lower `top_p`, no `top_k`, and no `temperature` but 1 (Anthropic's page on thinking)."""
-_JSON = "Answer with a JSON object only: no other text, no code fence."
-_SAMPLING = ("temperature", "top_p", "top_k")
-#: Parameters that have no counterpart, and what of them asks for nothing.
-_NONE: tuple[tuple[str, tuple[object, ...]], ...] = (
-    ("min_p", (None, 0)),
-    ("seed", (None,)),
-    ("frequency_penalty", (None, 0)),
-    ("presence_penalty", (None, 0)),
-    ("logit_bias", (None, {})),
-    ("logprobs", (None, False)),
-    ("top_logprobs", (None, 0)),
-)
+_NO_SPACE = "Anthropic's API takes no sequence of white space"
 
 
 def write_chat(chat: Chat, model: str, facts: Facts, loss: Loss, *, ask_usage: bool) -> Outgoing:  # noqa: ARG001
@@ -77,7 +63,7 @@ def write_body(chat: Chat, model: str, facts: Facts, loss: Loss) -> tuple[dict[s
         "tool_choice": _tool_choice(chat, facts, loss, bool(tools), thought),
         "thinking": thought.thinking,
         "output_config": config,
-        "stop_sequences": _stop(chat, facts, loss),
+        "stop_sequences": claude.stops(chat, facts, loss, _NO_SPACE),
         **_sampling(chat, facts, loss, thought),
         "metadata": {"user_id": chat.user} if chat.user else {},
         "cache_control": mark(chat.cache) if chat.cache else None,
@@ -90,7 +76,7 @@ def write_body(chat: Chat, model: str, facts: Facts, loss: Loss) -> tuple[dict[s
         loss.drop("n", "Anthropic's API gives one answer")
     _add_own(body, chat, loss)
     spaces = [tools, turns.system, *(message["content"] for message in turns.messages)]
-    limit_marks(spaces, _MARKS - (body.get("cache_control") is not None), loss)
+    limit_marks(spaces, claude.MARKS - (body.get("cache_control") is not None), loss)
     return body, renamed
 
 
@@ -108,34 +94,11 @@ def _max_tokens(asked: int | None, facts: Facts, thought: Thought) -> int:
 
 
 def _sampling(chat: Chat, facts: Facts, loss: Loss, thought: Thought) -> dict[str, Any]:
-    for name, nothing in _NONE:
-        if getattr(chat.sampling, name) not in nothing:
-            loss.drop(name, "Anthropic's API has no such parameter")
-    wanted = {name: value for name in _SAMPLING if (value := getattr(chat.sampling, name)) is not None}
+    wanted = claude.sampling(chat, loss, "Anthropic")
     if thought.on and chat.dialect != NAME:
-        for name in [name for name, value in wanted.items() if not _beside_thinking(name, value)]:
-            loss.drop(name, "the model does not take it while it thinks")
-            del wanted[name]
+        wanted = claude.beside_thinking(wanted, loss)
     strict = (facts.version or VERSION) >= STRICT_VERSION
-    wanted = taken(wanted, facts, loss, _SAMPLING if strict else ())
-    if wanted.get("temperature", 0) > 1:
-        loss.note("temperature")
-        wanted["temperature"] = 1.0
-    return wanted
-
-
-def _beside_thinking(name: str, value: float) -> bool:
-    return value >= _NO_TOP_P_BELOW if name == "top_p" else name == "temperature" and value == 1
-
-
-def _stop(chat: Chat, facts: Facts, loss: Loss) -> list[str]:
-    if chat.stop and "stop" in facts.refuses:
-        loss.drop("stop", "this model does not take it")
-        return []
-    kept = [stop for stop in chat.stop if stop.strip()]
-    if len(kept) < len(chat.stop):
-        loss.drop("stop", "Anthropic's API takes no sequence of white space")
-    return kept
+    return claude.cooled(taken(wanted, facts, loss, claude.SAMPLING if strict else ()), loss)
 
 
 def _tools(chat: Chat, facts: Facts, loss: Loss) -> tuple[list[dict[str, Any]], dict[str, str]]:
@@ -218,15 +181,5 @@ def _output(chat: Chat, facts: Facts, loss: Loss, system: list[dict[str, Any]]) 
     if output.kind == "schema" and output.schema is not None and facts.schema:
         schema = dict(output.schema) if chat.dialect == NAME else subset(output.schema)
         return {"format": {"type": "json_schema", "schema": schema}}
-    if output.kind == "schema":
-        loss.drop("response_format", "this model takes no schema")
-    else:
-        loss.note("response_format")
-    system.append({"type": "text", "text": _instruction(output)})
+    system.append({"type": "text", "text": claude.asked_in_words(output, loss)})
     return {}
-
-
-def _instruction(output: OutputFormat) -> str:
-    if output.schema is None:
-        return _JSON
-    return f"{_JSON} It must fit this JSON Schema: {encode(output.schema).decode()}"

@@ -17,6 +17,7 @@ from trunkline.canon.loss import Loss
 from trunkline.dialects.anthropic.words import NAME
 from trunkline.dialects.anthropic.write_blocks import Blocks
 from trunkline.dialects.foreign import own_part
+from trunkline.dialects.history import followers
 
 _UNASKED = ("", "assistant")
 """Who speaks next where no user does."""
@@ -40,7 +41,7 @@ class Turns:
     def write(self) -> Turns:
         """Fill `system` and `messages`."""
         before = ""
-        for at, (message, after) in enumerate(zip(self._chat.messages, _followers(self._chat), strict=True)):
+        for at, (message, after) in enumerate(zip(self._chat.messages, followers(self._chat), strict=True)):
             place = f"messages[{at}]"
             blocks = self._blocks.write(message, place)
             vendor = own_part(message.vendor, self._chat, NAME, self._loss, place)
@@ -120,16 +121,6 @@ class Turns:
         elif not self._own and self.messages[-1]["content"][-1]["type"] == "text":
             block = self.messages[-1]["content"][-1]
             block["text"] = block["text"].rstrip()  # trailing white space is an error there
-
-
-def _followers(chat: Chat) -> list[str]:
-    """For each message the role of the next that is no instruction; empty where there is none."""
-    found: list[str] = []
-    after = ""
-    for message in reversed(chat.messages):
-        found.append(after)
-        after = after if message.role in INSTRUCTS else message.role
-    return found[::-1]
 
 
 def needs_thinking(messages: list[dict[str, Any]]) -> bool:

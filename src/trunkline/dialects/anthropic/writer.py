@@ -23,8 +23,9 @@ from trunkline.dialects.anthropic.errors import write_event
 from trunkline.dialects.anthropic.read_answer import LATE, refusal
 from trunkline.dialects.anthropic.usage import write_usage
 from trunkline.dialects.anthropic.words import NAME
-from trunkline.dialects.anthropic.write_answer import UNSIGNED, broken, carrier, citation, ending, start
+from trunkline.dialects.anthropic.write_answer import UNSIGNED, carrier, citation, ending, start
 from trunkline.dialects.dialect import Frame
+from trunkline.dialects.errors import broken
 from trunkline.dialects.plain import shown
 
 _DELTAS = {

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from trunkline.canon.chat import Chat
-from trunkline.canon.errors import GatewayError, Kind
-from trunkline.canon.facts import Facts
 from trunkline.dialects.bedrock import errors, read_answer, reader, write_chat
 from trunkline.dialects.bedrock.words import NAME, STREAM_TYPE
-from trunkline.dialects.dialect import Outgoing
+from trunkline.dialects.usual import Uncounted
 
 
-class Bedrock:
-    """AWS's Converse API, which speaks to all models of Bedrock alike."""
+class Bedrock(Uncounted):
+    """AWS's Converse API, which speaks to all models of Bedrock alike. Its `CountTokens` knows a few models only, and none
+    by the name of an inference profile.
+    """
 
     name = NAME
     read_error = staticmethod(errors.read_error)
@@ -22,11 +21,3 @@ class Bedrock:
     def streams(self, content_type: bytes) -> bool:
         """Whether a provider's answer is a stream."""
         return content_type.lower().startswith(STREAM_TYPE)
-
-    def write_count(self, chat: Chat, model: str, facts: Facts) -> Outgoing | None:  # noqa: ARG002 - the interface's
-        """Not asked: `CountTokens` knows a few models only, and none by the name of an inference profile."""
-        return None
-
-    def read_count(self, body: bytes) -> int:  # noqa: ARG002 - the interface's
-        """There is no such answer."""
-        raise GatewayError(Kind.UPSTREAM_PROTOCOL, "Bedrock was not asked for a count.")

@@ -9,11 +9,8 @@ from typing import Any
 import msgspec
 
 from trunkline.canon.usage import NO_USAGE, Usage
+from trunkline.dialects.counts import count, raw_text
 
-_MOST = 10**12
-"""A count above this is nonsense and is taken as absent."""
-_RAW_BYTES = 4096
-"""A usage object longer than this is not kept word for word."""
 _HOUR = "1h"
 
 
@@ -24,7 +21,7 @@ def read_usage(told: object) -> tuple[Usage, str]:
     """
     if not isinstance(told, dict):
         return NO_USAGE, ""
-    fresh, output = _count(told.get("inputTokens")), _count(told.get("outputTokens"))
+    fresh, output = count(told.get("inputTokens")), count(told.get("outputTokens"))
     if fresh is None and output is None:
         return NO_USAGE, ""
     read, written = _cached(told, "Read"), _cached(told, "Write")
@@ -37,21 +34,16 @@ def read_usage(told: object) -> tuple[Usage, str]:
         output=output or 0,
         basis="reported",
     )
-    raw = msgspec.json.encode(told)
-    return usage, raw.decode() if len(raw) <= _RAW_BYTES else ""
+    return usage, raw_text(msgspec.json.encode(told))
 
 
 def _cached(told: dict[str, Any], what: str) -> int:
     """`cacheReadInputTokens`, or `cacheReadInputTokenCount`, as older answers spell it."""
-    count = _count(told.get(f"cache{what}InputTokens"))
-    return (_count(told.get(f"cache{what}InputTokenCount")) if count is None else count) or 0
+    found = count(told.get(f"cache{what}InputTokens"))
+    return (count(told.get(f"cache{what}InputTokenCount")) if found is None else found) or 0
 
 
 def _of_an_hour(details: object) -> int:
     """Of what was written to the cache the part that is kept an hour."""
     told = [one for one in details if isinstance(one, dict)] if isinstance(details, list) else []
-    return sum(_count(one.get("inputTokens")) or 0 for one in told if one.get("ttl") == _HOUR)
-
-
-def _count(value: object) -> int | None:
-    return value if type(value) is int and 0 <= value <= _MOST else None
+    return sum(count(one.get("inputTokens")) or 0 for one in told if one.get("ttl") == _HOUR)

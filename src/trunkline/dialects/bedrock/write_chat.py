@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from trunkline.canon.chat import Chat, OutputFormat
+from trunkline.canon.chat import Chat
 from trunkline.canon.errors import GatewayError, Kind
 from trunkline.canon.facts import Facts
 from trunkline.canon.loss import Loss
+from trunkline.dialects import claude
 from trunkline.dialects.bedrock.thinking import Thought, write_reasoning
 from trunkline.dialects.bedrock.words import NAME, path
 from trunkline.dialects.bedrock.write_messages import Turns, called, holds_thinking, limit_marks, needs_thinking
@@ -22,22 +23,7 @@ from trunkline.dialects.foreign import own_fields
 from trunkline.dialects.parameters import max_tokens, taken
 from trunkline.dialects.shallow import encode
 
-_MARKS = 4
-"""Cache marks that a request may have (AWS, "Prompt caching")."""
-_NO_TOP_P_BELOW = 0.95
-"""While it thinks, a Claude takes no lower `topP`, no `top_k`, and no `temperature` but 1."""
-_JSON = "Answer with a JSON object only: no other text, no code fence."
-_SAMPLING = ("temperature", "top_p", "top_k")
-#: Parameters that have no counterpart, and what of them asks for nothing.
-_NONE: tuple[tuple[str, tuple[object, ...]], ...] = (
-    ("min_p", (None, 0)),
-    ("seed", (None,)),
-    ("frequency_penalty", (None, 0)),
-    ("presence_penalty", (None, 0)),
-    ("logit_bias", (None, {})),
-    ("logprobs", (None, False)),
-    ("top_logprobs", (None, 0)),
-)
+_NO_SPACE = "Claude takes no sequence of white space, and Bedrock no empty one"
 
 
 def write_chat(chat: Chat, model: str, facts: Facts, loss: Loss, *, ask_usage: bool) -> Outgoing:  # noqa: ARG001
@@ -57,11 +43,12 @@ def write_chat(chat: Chat, model: str, facts: Facts, loss: Loss, *, ask_usage: b
         "maxTokens": asked,
         "temperature": sampling.get("temperature"),
         "topP": sampling.get("top_p"),
-        "stopSequences": _stop(chat, facts, loss) or None,
+        "stopSequences": claude.stops(chat, facts, loss, _NO_SPACE) or None,
     }
     own = thought.fields | ({"top_k": sampling["top_k"]} if "top_k" in sampling else {})
     output = _output(chat, facts, loss, turns.system) | ({"effort": thought.effort} if thought.effort else {})
-    limit_marks([config.get("tools", []), turns.system, *(message["content"] for message in turns.messages)], _MARKS, loss)
+    spaces = [config.get("tools", []), turns.system, *(message["content"] for message in turns.messages)]
+    limit_marks(spaces, claude.MARKS, loss)
     body: dict[str, Any] = {
         "messages": turns.messages,
         "system": turns.system,
@@ -96,36 +83,13 @@ def _tell_rest(chat: Chat, loss: Loss) -> None:
 
 
 def _sampling(chat: Chat, facts: Facts, loss: Loss, thought: Thought) -> dict[str, Any]:
-    for name, nothing in _NONE:
-        if getattr(chat.sampling, name) not in nothing:
-            loss.drop(name, "Bedrock's API has no such parameter")
-    wanted = {name: value for name in _SAMPLING if (value := getattr(chat.sampling, name)) is not None}
+    wanted = claude.sampling(chat, loss, "Bedrock")
     if "top_k" in wanted and "top_k" not in facts.takes:
         loss.drop("top_k", "this model is not known to take it")
         del wanted["top_k"]
     if thought.on or thought.alone:
-        for name in [name for name, value in wanted.items() if thought.alone or not _beside_thinking(name, value)]:
-            loss.drop(name, "the model does not take it while it thinks")
-            del wanted[name]
-    wanted = taken(wanted, facts, loss)
-    if wanted.get("temperature", 0) > 1:
-        loss.note("temperature")
-        wanted["temperature"] = 1.0
-    return wanted
-
-
-def _beside_thinking(name: str, value: float) -> bool:
-    return value >= _NO_TOP_P_BELOW if name == "top_p" else name == "temperature" and value == 1
-
-
-def _stop(chat: Chat, facts: Facts, loss: Loss) -> list[str]:
-    if chat.stop and "stop" in facts.refuses:
-        loss.drop("stop", "this model does not take it")
-        return []
-    kept = [stop for stop in chat.stop if stop.strip()]
-    if len(kept) < len(chat.stop):
-        loss.drop("stop", "Claude takes no sequence of white space, and Bedrock no empty one")
-    return kept
+        wanted = claude.beside_thinking(wanted, loss, none=thought.alone)
+    return claude.cooled(taken(wanted, facts, loss), loss)
 
 
 def _output(chat: Chat, facts: Facts, loss: Loss, system: list[dict[str, Any]]) -> dict[str, Any]:
@@ -137,15 +101,5 @@ def _output(chat: Chat, facts: Facts, loss: Loss, system: list[dict[str, Any]]) 
         told = {"schema": encode(subset(output.schema)).decode(), "name": output.name, "description": output.description}
         structure = {"jsonSchema": {name: value for name, value in told.items() if value}}
         return {"textFormat": {"type": "json_schema", "structure": structure}}
-    if output.kind == "schema":
-        loss.drop("response_format", "this model takes no schema")
-    else:
-        loss.note("response_format")
-    system.append({"text": _instruction(output)})
+    system.append({"text": claude.asked_in_words(output, loss)})
     return {}
-
-
-def _instruction(output: OutputFormat) -> str:
-    if output.schema is None:
-        return _JSON
-    return f"{_JSON} It must fit this JSON Schema: {encode(output.schema).decode()}"

@@ -16,6 +16,7 @@ from trunkline.canon.loss import Loss
 from trunkline.dialects.bedrock.words import NAME
 from trunkline.dialects.bedrock.write_blocks import Block, Blocks, Group
 from trunkline.dialects.foreign import own_part
+from trunkline.dialects.history import followers
 
 _UNASKED = ("", "assistant")
 """Who speaks next where no user does."""
@@ -39,7 +40,7 @@ class Turns:
     def write(self) -> Turns:
         """Fill `system` and `messages`."""
         before = ""
-        for at, (message, after) in enumerate(zip(self._chat.messages, _followers(self._chat), strict=True)):
+        for at, (message, after) in enumerate(zip(self._chat.messages, followers(self._chat), strict=True)):
             place = f"messages[{at}]"
             own_part(message.vendor, self._chat, NAME, self._loss, place)
             if message.name:
@@ -114,16 +115,6 @@ def _content(role: str, groups: list[Group]) -> list[Block]:
     if named and not any("text" in block for block in blocks):
         blocks.append({"text": ", ".join(named)})  # Bedrock takes no document without a text beside it
     return blocks
-
-
-def _followers(chat: Chat) -> list[str]:
-    """For each message the role of the next that is no instruction; empty where there is none."""
-    found: list[str] = []
-    after = ""
-    for message in reversed(chat.messages):
-        found.append(after)
-        after = after if message.role in INSTRUCTS else message.role
-    return found[::-1]
 
 
 def needs_thinking(messages: list[Block]) -> bool:

@@ -6,11 +6,7 @@ import msgspec
 
 from trunkline.canon.usage import NO_USAGE, Usage
 from trunkline.dialects.cohere.words import table
-
-#: A count above this is nonsense and is taken as absent.
-_MOST = 10**12
-#: A usage object longer than this is not kept word for word.
-_RAW_BYTES = 4096
+from trunkline.dialects.counts import MOST_TOKENS, count, raw_text
 
 
 def read_usage(told: object) -> tuple[Usage, str]:
@@ -25,7 +21,6 @@ def read_usage(told: object) -> tuple[Usage, str]:
     if prompt is None and answer is None:
         return NO_USAGE, ""
     prompt, answer = prompt or 0, answer or 0
-    raw = msgspec.json.encode(usage)
     found = Usage(
         input=prompt,
         cache_read=min(prompt, _count(usage.get("cached_tokens")) or 0),
@@ -33,11 +28,9 @@ def read_usage(told: object) -> tuple[Usage, str]:
         reasoning=min(answer, _count(counts.get("reasoning_tokens")) or 0),
         basis="reported",
     )
-    return found, raw.decode() if len(raw) <= _RAW_BYTES else ""
+    return found, raw_text(msgspec.json.encode(usage))
 
 
 def _count(value: object) -> int | None:
     """A count, which the API's own schema calls a number (`8.0`)."""
-    if type(value) not in {int, float} or not 0 <= value <= _MOST:  # type: ignore[operator]
-        return None
-    return int(value)  # type: ignore[call-overload, no-any-return]
+    return count(int(value) if isinstance(value, float) and 0 <= value <= MOST_TOKENS else value)

@@ -25,6 +25,7 @@ from trunkline.canon.loss import Loss
 from trunkline.dialects import names
 from trunkline.dialects.cohere.words import BAD_NAME, LONGEST_NAME, NAME
 from trunkline.dialects.foreign import own_part
+from trunkline.dialects.history import placed
 from trunkline.dialects.plain import document
 
 _FAILED = "Error: "
@@ -43,24 +44,9 @@ class Messages:
         self._loss = loss
 
     def write(self) -> list[dict[str, Any]]:
-        """All of them. Instructions come first, in order; but those that follow an answer are the user's words where they
-        stand, and stay so when the history grows, unless the model takes instructions in the middle.
-        """
-        first: list[dict[str, Any]] = []
-        written: list[dict[str, Any]] = []
-        answered = False
-        for at, message in enumerate(self._chat.messages):
-            told = self._message(message, f"messages[{at}]")
-            if message.role not in INSTRUCTS:
-                answered = message.role == "assistant"
-            elif not self._facts.system_midway and answered:
-                self._loss.note(f"messages[{at}].role")
-                told = [{**one, "role": "user"} for one in told]
-            elif not self._facts.system_midway:
-                first += told
-                continue
-            written += told
-        return first + written
+        """All of them."""
+        kept = placed(self._chat, self._loss, midway=self._facts.system_midway)
+        return [told for at, message in kept for told in self._message(message, f"messages[{at}]")]
 
     def _message(self, message: Message, place: str) -> list[dict[str, Any]]:
         own_part(message.vendor, self._chat, NAME, self._loss, place)

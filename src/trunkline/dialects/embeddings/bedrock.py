@@ -13,16 +13,16 @@ from trunkline.canon.chat import Media
 from trunkline.canon.embeddings import Embed, Embeddings, Item
 from trunkline.canon.facts import Facts
 from trunkline.canon.loss import Loss
-from trunkline.canon.usage import NO_USAGE, Usage
+from trunkline.canon.usage import Usage
+from trunkline.dialects.counts import input_alone
 from trunkline.dialects.dialect import Outgoing
 from trunkline.dialects.embeddings.saying import batches, cohere_settings, lose, parts, texts
 from trunkline.dialects.shallow import encode
-from trunkline.dialects.whole import Told, decoded, total
+from trunkline.dialects.whole import Told, collected, decoded
 
 COHERES = 96
 """Texts of one request to Cohere's models; Amazon's take one."""
 _WHAT = "an embeddings answer"
-_NONSENSE = 10**12
 
 
 class _Floats(msgspec.Struct, gc=False):
@@ -86,18 +86,12 @@ _WRITERS: Mapping[str, Callable[[Embed, Facts, Loss], list[Body]]] = MappingProx
 
 def read_answer(bodies: Sequence[bytes]) -> Embeddings:
     """The answers as one."""
-    vectors: list[list[float]] = []
-    usages: list[tuple[Usage, str]] = []
-    for body in bodies:
-        told = decoded(body, _answer, _WHAT)
-        several = told.embeddings.floats if isinstance(told.embeddings, _Floats) else told.embeddings or []
-        vectors += several if told.embedding is None else [told.embedding]
-        usages.append(_usage(told.input_text_token_count))
-    usage, raw_usage = total(usages)
-    return Embeddings(tuple(vectors), usage=usage, raw_usage=raw_usage)
+    vectors, usage, raw_usage = collected(bodies, _read)
+    return Embeddings(vectors, usage=usage, raw_usage=raw_usage)
 
 
-def _usage(count: object) -> tuple[Usage, str]:
-    if type(count) is not int or not 0 <= count <= _NONSENSE:
-        return NO_USAGE, ""
-    return Usage(input=count, basis="reported"), f'{{"inputTextTokenCount":{count}}}'
+def _read(body: bytes) -> tuple[list[list[float]], tuple[Usage, str]]:
+    told = decoded(body, _answer, _WHAT)
+    several = told.embeddings.floats if isinstance(told.embeddings, _Floats) else told.embeddings or []
+    vectors = several if told.embedding is None else [told.embedding]
+    return vectors, input_alone("inputTextTokenCount", told.input_text_token_count)

@@ -16,7 +16,7 @@ from trunkline.dialects.dialect import Outgoing
 from trunkline.dialects.embeddings.saying import batches, cohere_settings, parts
 from trunkline.dialects.passing import read_usage
 from trunkline.dialects.shallow import encode
-from trunkline.dialects.whole import Told, decoded, total
+from trunkline.dialects.whole import Told, collected, decoded
 
 PATH = "/embed"
 MOST = 96
@@ -67,11 +67,10 @@ def _content(part: str | Media, place: str, loss: Loss) -> dict[str, Any]:
 
 def read_answer(bodies: Sequence[bytes]) -> Embeddings:
     """The answers as one."""
-    vectors: list[list[float]] = []
-    usages: list[tuple[Usage, str]] = []
-    for body in bodies:
-        told = decoded(body, _answer, _WHAT)
-        vectors += told.embeddings.floats
-        usages.append(read_usage(told.meta.billed_units))
-    usage, raw_usage = total(usages)
-    return Embeddings(tuple(vectors), usage=usage, raw_usage=raw_usage)
+    vectors, usage, raw_usage = collected(bodies, _read)
+    return Embeddings(vectors, usage=usage, raw_usage=raw_usage)
+
+
+def _read(body: bytes) -> tuple[list[list[float]], tuple[Usage, str]]:
+    told = decoded(body, _answer, _WHAT)
+    return told.embeddings.floats, read_usage(told.meta.billed_units)

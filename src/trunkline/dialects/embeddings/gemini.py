@@ -13,8 +13,9 @@ from trunkline.canon.chat import Media
 from trunkline.canon.embeddings import Embed, Embeddings, Item, Purpose
 from trunkline.canon.facts import Facts
 from trunkline.canon.loss import Loss
-from trunkline.canon.usage import NO_USAGE, Usage
+from trunkline.canon.usage import Usage
 from trunkline.dialects import guess
+from trunkline.dialects.counts import MOST_TOKENS, input_alone
 from trunkline.dialects.dialect import NOT_NAMED, Ask, Frame, Named, Outgoing, Whole
 from trunkline.dialects.embeddings.saying import batches, lose, parts, texts
 from trunkline.dialects.embeddings.vectors import matched
@@ -23,14 +24,13 @@ from trunkline.dialects.google_shape.fields import Fields
 from trunkline.dialects.google_shape.resource import path, resource
 from trunkline.dialects.google_shape.usage import read_usage
 from trunkline.dialects.shallow import bad, checked_model, encode, fields, values_of
-from trunkline.dialects.whole import Told, decoded, total
+from trunkline.dialects.whole import Told, collected, decoded
 
 BATCH = "batch"
 """The form of `:batchEmbedContents`; that of `:embedContent` is empty."""
 MOST = 100
 """Requests in one batch (ai.google.dev/api/embeddings)."""
 _WHAT = "an embeddings answer"
-_NONSENSE = 1e12
 _PICTURE = 1000
 _ACTIONS = {"": "embedContent", BATCH: "batchEmbedContents"}
 _PURPOSES: dict[str, Purpose] = {
@@ -247,14 +247,12 @@ def _instance(item: Item, place: str, loss: Loss) -> dict[str, str]:
 
 def read_answer(bodies: Sequence[bytes]) -> Embeddings:
     """The answers of either form, told apart by their own structure."""
-    vectors: list[list[float]] = []
-    usages: list[tuple[Usage, str]] = []
-    for body in bodies:
-        found, told = _predictions(body) if b'"predictions"' in body else _batch(body)
-        vectors += found
-        usages.append(told)
-    usage, raw_usage = total(usages)
-    return Embeddings(tuple(vectors), usage=usage, raw_usage=raw_usage)
+    vectors, usage, raw_usage = collected(bodies, _read)
+    return Embeddings(vectors, usage=usage, raw_usage=raw_usage)
+
+
+def _read(body: bytes) -> tuple[list[list[float]], tuple[Usage, str]]:
+    return _predictions(body) if b'"predictions"' in body else _batch(body)
 
 
 def _batch(body: bytes) -> tuple[list[list[float]], tuple[Usage, str]]:
@@ -265,6 +263,4 @@ def _batch(body: bytes) -> tuple[list[list[float]], tuple[Usage, str]]:
 def _predictions(body: bytes) -> tuple[list[list[float]], tuple[Usage, str]]:
     found = [one.embeddings for one in decoded(body, _predicted, _WHAT).predictions]
     tokens = sum(one.statistics.token_count for one in found)
-    told = 0 < tokens < _NONSENSE
-    usage = Usage(input=int(tokens), basis="reported") if told else NO_USAGE
-    return [one.values for one in found], (usage, f'{{"token_count":{int(tokens)}}}' if told else "")
+    return [one.values for one in found], input_alone("token_count", int(tokens) if 0 < tokens <= MOST_TOKENS else None)

@@ -10,8 +10,8 @@ import msgspec
 from trunkline.canon.embeddings import Embed, Embeddings, Item
 from trunkline.canon.facts import Facts
 from trunkline.canon.loss import Loss
-from trunkline.canon.usage import NO_USAGE, Usage
 from trunkline.dialects import guess
+from trunkline.dialects.counts import input_alone
 from trunkline.dialects.dialect import NOT_NAMED, Ask, Frame, Named, Outgoing, Whole
 from trunkline.dialects.embeddings.saying import lose, texts
 from trunkline.dialects.embeddings.vectors import matched
@@ -25,7 +25,6 @@ OLD = "old"
 _PATHS = {"": "/api/embed", OLD: "/api/embeddings"}
 _INPUTS = {"": "input", OLD: "prompt"}
 _WHAT = "an embeddings answer"
-_NONSENSE = 10**12
 
 
 class _Answer(Told, gc=False):
@@ -64,7 +63,7 @@ def read_reply(ask: Ask, body: bytes) -> tuple[Whole, bytes]:  # noqa: ARG001 - 
     told = decoded(body, _answer, _WHAT)
     if told.embedding is None and told.embeddings is None:
         raise protocol(f"The provider's answer is not {_WHAT}.", body)
-    usage, raw_usage = _usage(told)
+    usage, raw_usage = input_alone("prompt_eval_count", told.prompt_eval_count)
     return Whole(usage, raw_usage, ""), body
 
 
@@ -131,13 +130,6 @@ def write(question: Embed, model: str, facts: Facts, loss: Loss) -> tuple[Outgoi
 def read_answer(bodies: Sequence[bytes]) -> Embeddings:
     """The answer."""
     told = decoded(bodies[0], _answer, _WHAT)
-    usage, raw_usage = _usage(told)
+    usage, raw_usage = input_alone("prompt_eval_count", told.prompt_eval_count)
     model = told.model if isinstance(told.model, str) else ""
     return Embeddings(tuple(told.embeddings or ()), model, usage, raw_usage)
-
-
-def _usage(told: _Answer) -> tuple[Usage, str]:
-    count = told.prompt_eval_count
-    if type(count) is not int or not 0 <= count <= _NONSENSE:
-        return NO_USAGE, ""
-    return Usage(input=count, basis="reported"), f'{{"prompt_eval_count":{count}}}'

@@ -8,11 +8,12 @@ from trunkline.dialects.gemini.reader import GeminiReader
 from trunkline.dialects.gemini.tap import GeminiTap
 from trunkline.dialects.gemini.words import ARRAY, NAME
 from trunkline.dialects.gemini.writer import GeminiWriter
+from trunkline.dialects.usual import Rewritable
 
 _EVENTS, _JSON = b"text/event-stream", b"application/json"
 
 
-class Gemini:
+class Gemini(Rewritable):
     """Google's Gemini API."""
 
     name = NAME
@@ -33,10 +34,6 @@ class Gemini:
     write_count_answer = staticmethod(count.write_count_answer)
     write_model = staticmethod(models.write_model)
     write_models = staticmethod(models.write_models)
-
-    def only_bytes(self, ask: Ask) -> bool:  # noqa: ARG002
-        """Every request can be written anew."""
-        return False
 
     def stream_type(self, ask: Ask) -> bytes:
         """Events with `alt=sse`, else a JSON array."""

@@ -10,11 +10,8 @@ from typing import Any
 import msgspec
 
 from trunkline.canon.usage import NO_USAGE, Usage
+from trunkline.dialects.counts import count, raw_text
 
-#: A count above this is nonsense and is taken as absent.
-_MOST = 10**12
-#: A usage object longer than this is not kept word for word.
-_RAW_BYTES = 4096
 _COUNTED = b'TokenCount"'
 
 
@@ -25,22 +22,21 @@ def read_usage(told: object) -> tuple[Usage, str]:
     """
     if not isinstance(told, dict):
         return NO_USAGE, ""
-    prompt, candidates = _count(told.get("promptTokenCount")), _count(told.get("candidatesTokenCount"))
-    thoughts = _count(told.get("thoughtsTokenCount"))
+    prompt, candidates = count(told.get("promptTokenCount")), count(told.get("candidatesTokenCount"))
+    thoughts = count(told.get("thoughtsTokenCount"))
     if prompt is candidates is thoughts is None:
         return NO_USAGE, ""
-    whole = (prompt or 0) + (_count(told.get("toolUsePromptTokenCount")) or 0)
+    whole = (prompt or 0) + (count(told.get("toolUsePromptTokenCount")) or 0)
     usage = Usage(
         input=whole,
-        cache_read=min(whole, _count(told.get("cachedContentTokenCount")) or 0),
+        cache_read=min(whole, count(told.get("cachedContentTokenCount")) or 0),
         output=(candidates or 0) + (thoughts or 0),
         reasoning=thoughts or 0,
         audio_input=min(whole, _audio(told.get("promptTokensDetails"))),
         audio_output=min(candidates or 0, _audio(told.get("candidatesTokensDetails"))),
         basis="reported",
     )
-    text = msgspec.json.encode(told)
-    return usage, text.decode() if len(text) <= _RAW_BYTES else ""
+    return usage, raw_text(msgspec.json.encode(told))
 
 
 class Told:
@@ -77,7 +73,7 @@ def write_usage(usage: Usage, raw: str) -> Any:
         "totalTokenCount": usage.input + usage.output,
     }
     counts = {"thoughtsTokenCount": usage.reasoning, "cachedContentTokenCount": usage.cache_read}
-    told |= {name: count for name, count in counts.items() if count}
+    told |= {name: number for name, number in counts.items() if number}
     for name, audio, rest in (
         ("promptTokensDetails", usage.audio_input, usage.input - usage.audio_input),
         ("candidatesTokensDetails", usage.audio_output, usage.output - usage.reasoning - usage.audio_output),
@@ -87,11 +83,7 @@ def write_usage(usage: Usage, raw: str) -> Any:
     return told
 
 
-def _count(value: object) -> int | None:
-    return value if type(value) is int and 0 <= value <= _MOST else None
-
-
 def _audio(details: object) -> int:
     """Tokens of sound among the modalities of a count."""
     found = details if isinstance(details, list) else []
-    return sum(_count(one.get("tokenCount")) or 0 for one in found if isinstance(one, dict) and one.get("modality") == "AUDIO")
+    return sum(count(one.get("tokenCount")) or 0 for one in found if isinstance(one, dict) and one.get("modality") == "AUDIO")

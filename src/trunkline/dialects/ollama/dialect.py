@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from trunkline.canon.chat import Chat
-from trunkline.canon.errors import GatewayError, Kind
-from trunkline.canon.facts import Facts
-from trunkline.dialects.dialect import Ask, Outgoing
+from trunkline.dialects.dialect import Ask
 from trunkline.dialects.ollama import (
     errors,
     models,
@@ -19,11 +16,12 @@ from trunkline.dialects.ollama import (
     write_chat,
     writer,
 )
+from trunkline.dialects.usual import Rewritable, Uncounted
 
 _STREAMS = frozenset({b"application/x-ndjson", b"application/json"})
 
 
-class Ollama:
+class Ollama(Rewritable, Uncounted):
     """Ollama's own API, as its clients and servers speak it. A provider's base path is the one above `/api`."""
 
     name = read_answer.NAME
@@ -45,10 +43,6 @@ class Ollama:
     write_model = staticmethod(models.write_model)
     write_models = staticmethod(models.write_models)
 
-    def only_bytes(self, ask: Ask) -> bool:  # noqa: ARG002
-        """Every request can be written anew."""
-        return False
-
     def stream_type(self, ask: Ask) -> bytes:  # noqa: ARG002 - one type for both forms
         """Lines of JSON."""
         return b"application/x-ndjson"
@@ -56,15 +50,3 @@ class Ollama:
     def streams(self, content_type: bytes) -> bool:
         """Lines, whatever they are called: a server that has just one to say (`load`) calls it JSON."""
         return content_type.partition(b";")[0].strip().lower() in _STREAMS
-
-    def write_count(self, chat: Chat, model: str, facts: Facts) -> Outgoing | None:  # noqa: ARG002 - there is no such question
-        """Ollama cannot be asked."""
-        return None
-
-    def read_count(self, body: bytes) -> int:  # noqa: ARG002 - there is no such answer
-        """There is nothing to read, as nothing can be asked."""
-        raise GatewayError(Kind.UPSTREAM_PROTOCOL, "Ollama does not count tokens.")
-
-    def write_count_answer(self, tokens: int) -> bytes:
-        """Of no use: no client of Ollama asks."""
-        return b'{"count":%d}' % tokens

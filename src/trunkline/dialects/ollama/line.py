@@ -11,9 +11,8 @@ import msgspec
 
 from trunkline.canon.chat import FinishReason, Json
 from trunkline.canon.usage import NO_USAGE, Usage
+from trunkline.dialects.counts import count
 
-#: A count above this is nonsense and is taken as absent.
-_MOST = 10**12
 _FINISH_LENGTH = 64
 _ABSENT = msgspec.Raw(b"")
 #: What the last line counts, in tokens and nanoseconds.
@@ -104,7 +103,7 @@ def finish(line: Line, *, called: bool) -> FinishReason:
 
 def usage(line: Line) -> Usage:
     """The tokens it counts. `NO_USAGE` where it counts none; a prompt that was cached whole is not counted by Ollama."""
-    prompt, answer = _count(line.prompt_eval_count), _count(line.eval_count)
+    prompt, answer = count(line.prompt_eval_count), count(line.eval_count)
     if prompt is None and answer is None:
         return NO_USAGE
     return Usage(input=prompt or 0, output=answer or 0, basis="reported")
@@ -121,7 +120,3 @@ def rest(body: bytes) -> Json:
     """The fields of a line for which canon has no word: durations, the context of the generate form, a remote host."""
     found = _fields(body)
     return {name: msgspec.json.decode(value) for name, value in found.items() if name not in _KNOWN and name not in COUNTS}
-
-
-def _count(value: object) -> int | None:
-    return value if type(value) is int and 0 <= value <= _MOST else None

@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 
 from trunkline.canon.chat import Choice, FinishReason, Json, Media, Part, Refusal, Reply, Text, Thinking, ToolCall
-from trunkline.canon.errors import GatewayError, Kind
 from trunkline.canon.usage import Usage
 from trunkline.dialects.dialect import Frame
+from trunkline.dialects.errors import unfinished
 from trunkline.dialects.ollama.call import arguments
 from trunkline.dialects.ollama.line import DURATIONS
 from trunkline.dialects.ollama.read_answer import NAME
@@ -29,7 +29,7 @@ _NATIVE = frozenset({"load", "unload"})
 def write_answer(reply: Reply, frame: Frame) -> bytes:
     """The whole answer, of the form that was asked for. Ollama gives one choice: the first.
 
-    Raises `GatewayError(UPSTREAM_FAILED)` where it is not finished: see `unfinished`.
+    Raises `GatewayError(UPSTREAM_FAILED)` where it is not finished: see `errors.unfinished`.
     """
     choice = reply.choices[0]
     error = unfinished(choice.finish, choice.native_finish)
@@ -61,20 +61,6 @@ def done_reason(finish: FinishReason, native: str) -> str:
 def call(part: ToolCall, number: int) -> dict[str, Any]:
     """A tool call of an answer, the `number`th."""
     return {"id": part.id, "function": {"index": number, "name": part.name, "arguments": arguments(part.arguments)}}
-
-
-def unfinished(finish: FinishReason, native: str) -> GatewayError | None:
-    """The error for an answer that its provider gave up or wants sent back to go on with it; None for any other.
-
-    Ollama has no word for either, and a client must not take what there is for the whole.
-    """
-    why = f" ({native})" if native else ""
-    if finish == "error":
-        return GatewayError(Kind.UPSTREAM_FAILED, f"The model could not finish its answer{why}.", code=native or None)
-    if finish == "pause":
-        said = f"The provider wants its answer sent back to go on with it{why}, which Ollama's API cannot say."
-        return GatewayError(Kind.UPSTREAM_FAILED, said, code=native or None, retryable=False)
-    return None
 
 
 def _said(choice: Choice, form: str) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from trunkline.canon.chat import (
 from trunkline.canon.facts import Facts
 from trunkline.canon.loss import Loss
 from trunkline.dialects.foreign import own_part
+from trunkline.dialects.history import placed
 from trunkline.dialects.names import call_names, is_made
 from trunkline.dialects.ollama.call import arguments
 from trunkline.dialects.ollama.read_answer import NAME
@@ -55,24 +56,9 @@ class MessageWriter:
         self._names = call_names(chat.messages)
 
     def write(self) -> list[dict[str, Any]]:
-        """All of them. Where the model takes no instructions in the middle they come first, in order; but those that follow an
-        answer are the user's words where they stand, as in Anthropic's dialect, and stay so when the history grows.
-        """
-        first: list[dict[str, Any]] = []
-        written: list[dict[str, Any]] = []
-        answered = False
-        for at, message in enumerate(self._chat.messages):
-            told = self._message(message, f"messages[{at}]")
-            if message.role not in INSTRUCTS:
-                answered = message.role == "assistant"
-            elif answered and not self._facts.system_midway:
-                self._loss.note(f"messages[{at}].role")
-                told = [{**one, "role": "user"} for one in told]
-            elif not self._facts.system_midway:
-                first += told
-                continue
-            written += told
-        return first + written
+        """All of them."""
+        kept = placed(self._chat, self._loss, midway=self._facts.system_midway)
+        return [told for at, message in kept for told in self._message(message, f"messages[{at}]")]
 
     def _message(self, message: Message, place: str) -> list[dict[str, Any]]:
         vendor = own_part(message.vendor, self._chat, NAME, self._loss, place)

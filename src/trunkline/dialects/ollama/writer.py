@@ -12,10 +12,11 @@ from trunkline.canon.errors import GatewayError
 from trunkline.canon.stream import Begin, Close, Count, Delta, End, Event, Finished, Open
 from trunkline.canon.usage import NO_USAGE, Usage
 from trunkline.dialects.dialect import Frame
+from trunkline.dialects.errors import unfinished
 from trunkline.dialects.ollama.errors import write_line
 from trunkline.dialects.ollama.line import DURATIONS
 from trunkline.dialects.ollama.request import GENERATE
-from trunkline.dialects.ollama.write_answer import UNMEASURED, call, done_reason, head, tail, unfinished
+from trunkline.dialects.ollama.write_answer import UNMEASURED, call, done_reason, head, tail
 from trunkline.dialects.plain import shown
 
 _encode = msgspec.json.encode

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from trunkline.canon.chat import Reply
 from trunkline.canon.stream import Begin, Count, Event, Fold
 from trunkline.canon.usage import NO_USAGE
@@ -14,7 +12,7 @@ from trunkline.dialects.openai_chat.assembly import Assembly, Said, tokens
 from trunkline.dialects.openai_chat.calls import Numbers
 from trunkline.dialects.openai_chat.details import NAME, plain_text
 from trunkline.dialects.openai_chat.reader import MOST_CHOICES, sources, unfinished
-from trunkline.dialects.openai_shape.reply import NO_COMPLETION, decode, mended, read_finish
+from trunkline.dialects.openai_shape.reply import NO_COMPLETION, decode, read_finish, whole
 from trunkline.dialects.openai_shape.usage import read_usage
 
 _ANSWER = frozenset({"id", "object", "created", "model", "choices", "usage", "error"})
@@ -27,7 +25,7 @@ def read_answer(body: bytes, seed: str) -> Reply:
     one that only says that it could not be made. `seed` is unique to the request.
     """
     usage, raw = read_usage(decode(body).usage)
-    told = _whole(body)
+    told = whole(body)
     choices = told.get("choices")
     found = [one for one in choices if isinstance(one, dict)] if isinstance(choices, list) else []
     if usage is NO_USAGE and (not isinstance(choices, list) or len(found) < len(choices)):
@@ -46,17 +44,6 @@ def read_answer(body: bytes, seed: str) -> Reply:
         choice.end(events)
         fold.add(events)
     return fold.reply()
-
-
-def _whole(body: bytes) -> dict[str, Any]:
-    try:
-        told: dict[str, Any] = msgspec.json.decode(body)
-    except (ValueError, RecursionError):
-        try:
-            told = msgspec.json.decode(mended(body))
-        except (ValueError, RecursionError):
-            raise protocol(NO_COMPLETION, body) from None
-    return told
 
 
 def _assembled(at: int, one: dict[str, Any], numbers: Numbers) -> tuple[Assembly, list[Event]]:

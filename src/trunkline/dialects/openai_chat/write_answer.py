@@ -23,9 +23,10 @@ from trunkline.canon.chat import (
     ToolCall,
 )
 from trunkline.dialects.dialect import Ask, Frame
+from trunkline.dialects.errors import unfinished
 from trunkline.dialects.openai_chat.details import NAME, write_details, write_extra
 from trunkline.dialects.openai_shape.content import data_url
-from trunkline.dialects.openai_shape.finish import unfinished, write_reason
+from trunkline.dialects.openai_shape.finish import write_reason
 from trunkline.dialects.openai_shape.usage import write_usage
 from trunkline.dialects.state import wrap
 

@@ -5,27 +5,24 @@ A pure function of the conversation and the model's facts: the same history give
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from trunkline.canon.chat import Chat, Other, Reasoning, Tool, ToolChoice
 from trunkline.canon.facts import Facts
 from trunkline.canon.loss import Loss
-from trunkline.dialects import names
 from trunkline.dialects.dialect import Outgoing
-from trunkline.dialects.effort import effort_of, nearest
+from trunkline.dialects.effort import nearest
 from trunkline.dialects.foreign import own_fields, own_part
 from trunkline.dialects.openai_chat.details import NAME
 from trunkline.dialects.openai_chat.request import PATH
-from trunkline.dialects.openai_chat.write_messages import Messages, fit_name, mark
-from trunkline.dialects.parameters import max_tokens, may_choose, taken
+from trunkline.dialects.openai_chat.write_messages import Messages, mark
+from trunkline.dialects.openai_shape import settings
+from trunkline.dialects.openai_shape.settings import fit_name
+from trunkline.dialects.parameters import may_choose, taken
 from trunkline.dialects.shallow import encode
 
-_LONGEST_USER = 64
-_ANY = re.compile(r"(?!)")
 _USUAL = "medium"
 _NOT_OFF = "this model cannot be kept from thinking"
-_NOT_TAKEN = "this model does not take it"
 _EXTRAS = frozenset({"top_k", "min_p"})
 """Parameters that are not OpenAI's, though some of those who speak its form take them."""
 _EMPTY_SCHEMA = {"type": "object", "properties": {}}
@@ -44,7 +41,7 @@ def write_chat(chat: Chat, model: str, facts: Facts, loss: Loss, *, ask_usage: b
     body |= _parameters(chat, facts, loss, calling)
     body |= _output(chat, facts, loss)
     body |= reasoning
-    body |= _user(chat, facts, loss)
+    body |= settings.user(chat, facts, loss)
     body |= _cache(chat, facts, loss)
     for name, value in own_fields(chat, NAME, loss).items():
         body.setdefault(name, value)
@@ -58,23 +55,7 @@ def write_chat(chat: Chat, model: str, facts: Facts, loss: Loss, *, ask_usage: b
 
 def _parameters(chat: Chat, facts: Facts, loss: Loss, calling: dict[str, Any]) -> dict[str, Any]:
     """Whatever is a field of its own; `calling` is what was said of calling tools."""
-    sampling = chat.sampling
-    wanted: dict[str, Any] = {
-        "max_tokens": max_tokens(chat, facts, loss),
-        "temperature": sampling.temperature,
-        "top_p": sampling.top_p,
-        "top_k": sampling.top_k,
-        "min_p": sampling.min_p,
-        "seed": sampling.seed,
-        "frequency_penalty": sampling.frequency_penalty,
-        "presence_penalty": sampling.presence_penalty,
-        "logit_bias": dict(sampling.logit_bias) if sampling.logit_bias else None,
-        "logprobs": sampling.logprobs,
-        "top_logprobs": sampling.top_logprobs,
-        "n": chat.choices,
-        "stop": list(chat.stop) or None,
-        **calling,
-    }
+    wanted = settings.wanted(chat, facts, loss) | calling
     told = taken(wanted, facts, loss, () if chat.dialect == NAME else _EXTRAS - facts.takes)
     if "max_tokens" in told:
         told = {facts.max_tokens_field: told.pop("max_tokens"), **told}
@@ -153,20 +134,12 @@ def _named(name: str, custom: set[Any]) -> dict[str, Any]:
 
 
 def _output(chat: Chat, facts: Facts, loss: Loss) -> dict[str, Any]:
-    output = chat.output
+    output = settings.output(chat, facts, loss)
     if output is None:
-        return {}
-    if "response_format" in facts.refuses or (output.kind == "schema" and not facts.schema):
-        loss.drop("response_format", _NOT_TAKEN)
         return {}
     if output.kind == "json":
         return {"response_format": {"type": "json_object"}}
-    told: dict[str, Any] = {"name": output.name or "answer", "schema": output.schema or {}}
-    if output.description:
-        told["description"] = output.description
-    if output.strict is not None:
-        told["strict"] = output.strict
-    return {"response_format": {"type": "json_schema", "json_schema": told}}
+    return {"response_format": {"type": "json_schema", "json_schema": settings.schema(output)}}
 
 
 def _reasoning(chat: Chat, facts: Facts, loss: Loss) -> dict[str, Any]:
@@ -205,16 +178,7 @@ def _word(asked: Reasoning, chat: Chat, facts: Facts, loss: Loss) -> dict[str, A
         loss.drop("reasoning_effort", "it does not take it beside tools in this API")
         return {"reasoning_effort": "none"} if facts.thinking_off else {}
     # to think, and nothing said how much: the default of newer models is not to
-    return {"reasoning_effort": _effort(asked, facts, loss) or nearest(_USUAL, facts.efforts)}
-
-
-def _effort(asked: Reasoning, facts: Facts, loss: Loss) -> str:
-    """The word for it that the model takes, noted where it is not the client's own; none where it named no measure."""
-    wanted = asked.effort or (effort_of(asked.budget) if asked.budget is not None else "")
-    given = nearest(wanted, facts.efforts) if wanted else ""
-    if given != asked.effort:
-        loss.note("reasoning_effort")
-    return given
+    return {"reasoning_effort": settings.effort(asked, facts, loss) or nearest(_USUAL, facts.efforts)}
 
 
 def _switch(asked: Reasoning, facts: Facts, loss: Loss, own: dict[str, Any]) -> dict[str, Any]:
@@ -225,7 +189,7 @@ def _switch(asked: Reasoning, facts: Facts, loss: Loss, own: dict[str, Any]) -> 
         return {"thinking": {"type": "disabled", **own}} if facts.thinking_off else {}
     told: dict[str, Any] = {"thinking": {"type": "enabled", **own}}
     if facts.efforts:
-        effort = _effort(asked, facts, loss)
+        effort = settings.effort(asked, facts, loss)
         return {**told, "reasoning_effort": effort} if effort else told
     if asked.effort or asked.budget is not None:
         loss.note("reasoning_effort")
@@ -240,20 +204,10 @@ def _router(asked: Reasoning, facts: Facts, loss: Loss) -> dict[str, Any]:
         return {"enabled": False} if facts.thinking_off else {"enabled": True}
     told: dict[str, Any] = {"enabled": True}
     if asked.effort:
-        told = {"effort": _effort(asked, facts, loss)}
+        told = {"effort": settings.effort(asked, facts, loss)}
     elif asked.budget is not None:
         told = {"max_tokens": asked.budget}
     return told if asked.show is None else {**told, "exclude": not asked.show}
-
-
-def _user(chat: Chat, facts: Facts, loss: Loss) -> dict[str, Any]:
-    """Who asks; an id that is too long goes out cut, with its hash."""
-    if not chat.user:
-        return {}
-    if "user" in facts.refuses:
-        loss.note("user")
-        return {}
-    return {"user": names.fit(chat.user, _ANY, _LONGEST_USER)}
 
 
 def _cache(chat: Chat, facts: Facts, loss: Loss) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 
 from trunkline.canon.chat import (
-    INSTRUCTS,
     Cache,
     Chat,
     Media,
@@ -30,24 +29,18 @@ from trunkline.canon.facts import Facts
 from trunkline.canon.loss import Loss
 from trunkline.dialects import names, plain
 from trunkline.dialects.foreign import own_part
+from trunkline.dialects.history import placed
 from trunkline.dialects.openai_chat.details import NAME, is_detail, write_details, write_extra
 from trunkline.dialects.openai_chat.write_answer import write_call
-from trunkline.dialects.openai_shape.content import audio_format, data_url
+from trunkline.dialects.openai_shape.content import audio_format, check, data_url
+from trunkline.dialects.openai_shape.settings import fit_name
 from trunkline.dialects.state import UNSIGNED
 
-_BAD_NAME = re.compile(r"[^a-zA-Z0-9_-]")
-_LONGEST_NAME = 64
 _NINE = re.compile(r"[a-zA-Z0-9]{9}")
-_ANY = re.compile(r"(?!)")
 _LONGEST_ID = 40
 """Characters of a tool call's id; OpenAI refuses a longer one."""
 _FAILED = "Error: "
 _NO_SLOT = "the provider's API has no place for it"
-
-
-def fit_name(name: str) -> str:
-    """A tool's name as OpenAI takes it: letters, digits, `_` and `-`, 64 at most."""
-    return names.fit(name, _BAD_NAME, _LONGEST_NAME)
 
 
 class Messages:
@@ -64,7 +57,7 @@ class Messages:
 
     def write(self) -> list[dict[str, Any]]:
         """All of them. Raises what the loss refuses, and `GatewayError(BAD_REQUEST)` where there are none."""
-        kept = self._placed()
+        kept = placed(self._chat, self._loss, midway=self._facts.system_midway or self._own)
         if kept and kept[-1][1].role == "assistant" and "prefill" in self._facts.refuses:
             self._loss.drop(f"messages[{kept.pop()[0]}]", "this model does not go on with a begun answer")
         if not kept:
@@ -75,26 +68,6 @@ class Messages:
             self._message(message, f"messages[{at}]")
         self._flush()
         return self._out
-
-    def _placed(self) -> list[tuple[int, Message]]:
-        """The messages in the order they are sent, each with its place in canon. Where the model takes no instructions in the
-        middle they come first; but those that follow an answer are the user's words where they stand: what is written of a
-        history must not change when it grows. Nothing may stand between a call and its result.
-        """
-        told = list(enumerate(self._chat.messages))
-        if self._facts.system_midway or self._own:
-            return told
-        first, kept, answered = [], [], False
-        for at, message in told:
-            if message.role not in INSTRUCTS:
-                answered = message.role == "assistant" and not any(isinstance(part, ToolCall) for part in message.parts)
-                kept.append((at, message))
-            elif answered:
-                self._loss.note(f"messages[{at}].role")
-                kept.append((at, msgspec.structs.replace(message, role="user")))
-            else:
-                first.append((at, message))
-        return first + kept
 
     def _message(self, message: Message, path: str) -> None:
         if message.role == "tool":
@@ -242,23 +215,17 @@ class Messages:
     def _id(self, told: str) -> str:
         if self._facts.call_ids == "alnum9":
             return told if _NINE.fullmatch(told) else hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()[:9]
-        return told if self._own else names.fit(told, _ANY, _LONGEST_ID)
+        return told if self._own else names.cut(told, _LONGEST_ID)
 
     def _medium(self, media: Media, place: str) -> dict[str, Any]:
-        takes = self._facts.media
-        if takes is not None and media.kind not in takes and not media.media_type.startswith("text/"):
-            raise self._loss.refuse(place, f"this model takes no {media.kind}")
-        if media.file_id and not self._own:
-            raise self._loss.refuse(place, "the file is kept by another provider")
-        if media.url and not self._facts.media_urls:
-            raise self._loss.refuse(place, "the provider fetches no links")
+        check(media, self._facts, self._loss, place, own=self._own)
         match media.kind:
             case "image" if not media.file_id:
                 detail = {"detail": media.detail} if media.detail else {}
                 return {"type": "image_url", "image_url": {"url": data_url(media), **detail}}
             case "audio" if media.data:
                 return {"type": "input_audio", "input_audio": {"data": media.data, "format": audio_format(media.media_type)}}
-            case "video" if takes is not None and not media.file_id:
+            case "video" if self._facts.media is not None and not media.file_id:
                 return {"type": "video_url", "video_url": {"url": data_url(media)}}
             case "document":
                 return self._document(media, place)

@@ -16,10 +16,11 @@ from trunkline.canon.errors import GatewayError
 from trunkline.canon.stream import Begin, Cite, Close, Count, Delta, End, Event, Extra, Finished, Open
 from trunkline.canon.usage import NO_USAGE, Usage
 from trunkline.dialects.dialect import Frame
+from trunkline.dialects.errors import unfinished
 from trunkline.dialects.openai_chat.details import sealed, write_extra
 from trunkline.dialects.openai_chat.write_answer import legacy, write_citation, write_image, write_logprobs
 from trunkline.dialects.openai_shape.errors import write_stream_error
-from trunkline.dialects.openai_shape.finish import unfinished, write_reason
+from trunkline.dialects.openai_shape.finish import write_reason
 from trunkline.dialects.openai_shape.usage import write_usage
 from trunkline.dialects.state import wrap
 

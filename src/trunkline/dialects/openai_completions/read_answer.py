@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from trunkline.canon.chat import NOTHING, Choice, Reply, Text
 from trunkline.canon.usage import NO_USAGE
 from trunkline.dialects.errors import protocol
 from trunkline.dialects.openai_completions.logprobs import read_logprobs
 from trunkline.dialects.openai_completions.words import NAME
 from trunkline.dialects.openai_shape.finish import read_reason
-from trunkline.dialects.openai_shape.reply import NO_COMPLETION, decode, mended, read_finish
+from trunkline.dialects.openai_shape.reply import NO_COMPLETION, decode, read_finish, whole
 from trunkline.dialects.openai_shape.usage import read_usage
 
 _ANSWER = frozenset({"id", "object", "created", "model", "choices", "usage", "error"})
@@ -22,7 +20,7 @@ _CHOICE = frozenset({"index", "text", "finish_reason", "logprobs"})
 def read_answer(body: bytes, seed: str) -> Reply:  # noqa: ARG001 - there are no calls to name
     """A 2xx whole answer. Raises `GatewayError`: the provider's own error inside a 200, an answer that is no completion."""
     usage, raw = read_usage(decode(body).usage)
-    told = _whole(body)
+    told = whole(body)
     choices = told.get("choices")
     found = [one for one in choices if isinstance(one, dict)] if isinstance(choices, list) else []
     if usage is NO_USAGE and (not isinstance(choices, list) or len(found) < len(choices)):
@@ -38,18 +36,6 @@ def read_answer(body: bytes, seed: str) -> Reply:  # noqa: ARG001 - there are no
         created=created if type(created) is int and created > 0 else 0,
         vendor={name: value for name, value in told.items() if name not in _ANSWER and value is not None} or NOTHING,
     )
-
-
-def _whole(body: bytes) -> dict[str, Any]:
-    """`decode` has read it as an object before, as it is or mended."""
-    try:
-        told: dict[str, Any] = msgspec.json.decode(body)
-    except (ValueError, RecursionError):
-        try:
-            told = msgspec.json.decode(mended(body))
-        except (ValueError, RecursionError):
-            raise protocol(NO_COMPLETION, body) from None
-    return told
 
 
 def _choice(one: dict[str, Any]) -> Choice:

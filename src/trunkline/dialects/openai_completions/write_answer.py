@@ -8,10 +8,11 @@ import msgspec
 
 from trunkline.canon.chat import NOTHING, Choice, Refusal, Reply, Text
 from trunkline.dialects.dialect import Frame
+from trunkline.dialects.errors import unfinished
 from trunkline.dialects.openai_completions.logprobs import write_logprobs
 from trunkline.dialects.openai_completions.prompts import before
 from trunkline.dialects.openai_completions.words import NAME
-from trunkline.dialects.openai_shape.finish import unfinished, write_reason
+from trunkline.dialects.openai_shape.finish import write_reason
 from trunkline.dialects.openai_shape.usage import write_usage
 
 

@@ -11,7 +11,8 @@ from trunkline.canon.loss import Loss
 from trunkline.dialects.dialect import Outgoing
 from trunkline.dialects.foreign import own_fields
 from trunkline.dialects.openai_completions.words import NAME, PATH
-from trunkline.dialects.parameters import max_tokens, taken
+from trunkline.dialects.openai_shape import settings
+from trunkline.dialects.parameters import taken
 from trunkline.dialects.shallow import encode
 
 
@@ -42,19 +43,6 @@ def _prompt(chat: Chat) -> str:
 
 
 def _parameters(chat: Chat, facts: Facts, loss: Loss) -> dict[str, Any]:
-    sampling = chat.sampling
-    wanted = {
-        "max_tokens": max_tokens(chat, facts, loss),
-        "temperature": sampling.temperature,
-        "top_p": sampling.top_p,
-        "top_k": sampling.top_k,
-        "min_p": sampling.min_p,
-        "seed": sampling.seed,
-        "frequency_penalty": sampling.frequency_penalty,
-        "presence_penalty": sampling.presence_penalty,
-        "logit_bias": dict(sampling.logit_bias) if sampling.logit_bias else None,
-        "logprobs": sampling.top_logprobs,
-        "n": chat.choices,
-        "stop": list(chat.stop) or None,
-    }
-    return taken(wanted, facts, loss)
+    asked = settings.wanted(chat, facts, loss) | {"logprobs": chat.sampling.top_logprobs}
+    del asked["top_logprobs"]
+    return taken(asked, facts, loss)

@@ -13,10 +13,11 @@ from trunkline.canon.errors import GatewayError
 from trunkline.canon.stream import Begin, Count, Delta, End, Event, Finished, Open
 from trunkline.canon.usage import NO_USAGE, Usage
 from trunkline.dialects.dialect import Frame
+from trunkline.dialects.errors import unfinished
 from trunkline.dialects.openai_completions.logprobs import write_logprobs
 from trunkline.dialects.openai_completions.prompts import before
 from trunkline.dialects.openai_shape.errors import write_stream_error
-from trunkline.dialects.openai_shape.finish import unfinished, write_reason
+from trunkline.dialects.openai_shape.finish import write_reason
 from trunkline.dialects.openai_shape.usage import write_usage
 
 _encode = msgspec.json.Encoder().encode

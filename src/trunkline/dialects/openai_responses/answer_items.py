@@ -60,11 +60,11 @@ class Items:
             for waited in self._waiting.popitem(last=False)[1]:
                 self._put(waited)
 
-    def finish(self) -> None:
-        """There will be no more."""
+    def finish(self, status: str = "completed") -> None:
+        """There will be no more; `status`: of the message that is still open."""
         if self._in_message:
             self._in_message = False
-            self._done()
+            self._done(status)
 
     # For the parts ---------------------------------------------------------------------------------------------------
 
@@ -98,10 +98,10 @@ class Items:
         """State of a part that has no slot for it goes in a reasoning item of its own."""
         self.end(self.begin("reasoning", "rs", {"summary": []}), {"encrypted_content": state.wrap(seal, place)})
 
-    def _done(self) -> None:
+    def _done(self, status: str = "completed") -> None:
         item = self.output[-1]
         if "status" in item:
-            item["status"] = "completed"
+            item["status"] = status
         self._tell("output_item.done", {"output_index": len(self.output) - 1, "item": item})
 
     def _put(self, event: Open | Delta | Cite | Close) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trunkline.dialects.dialect import Ask
+from trunkline.dialects.counts import read_count
 from trunkline.dialects.openai_responses import (
     count,
     errors,
@@ -18,11 +18,10 @@ from trunkline.dialects.openai_responses import (
 )
 from trunkline.dialects.openai_responses.words import NAME
 from trunkline.dialects.openai_shape import models
+from trunkline.dialects.usual import Events
 
-_STREAM = b"text/event-stream"
 
-
-class OpenAIResponses:
+class OpenAIResponses(Events):
     """OpenAI's Responses API, as Codex, OpenAI's SDKs and compatible servers speak it."""
 
     name = NAME
@@ -43,15 +42,7 @@ class OpenAIResponses:
     reader = staticmethod(reader.ResponsesReader)
     writer = staticmethod(writer.ResponsesWriter)
     write_count = staticmethod(count.write_count)
-    read_count = staticmethod(count.read_count)
+    read_count = staticmethod(read_count)
     write_count_answer = staticmethod(count.write_count_answer)
     write_model = staticmethod(models.write_model)
     write_models = staticmethod(models.write_models)
-
-    def stream_type(self, ask: Ask) -> bytes:  # noqa: ARG002 - it is the same for all
-        """Server-sent events."""
-        return _STREAM
-
-    def streams(self, content_type: bytes) -> bool:
-        """Whether a provider's answer is a stream."""
-        return content_type.lower().startswith(_STREAM)

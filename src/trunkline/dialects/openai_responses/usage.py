@@ -10,11 +10,7 @@ from typing import Any
 import msgspec
 
 from trunkline.canon.usage import NO_USAGE, Usage
-
-#: A count above this is nonsense and is taken as absent.
-_MOST = 10**12
-#: A usage object longer than this is not kept word for word.
-_RAW_USAGE_BYTES = 4096
+from trunkline.dialects.counts import count, raw_text
 
 
 class _Counts(msgspec.Struct, gc=False):
@@ -39,7 +35,7 @@ def read_usage(raw: msgspec.Raw) -> tuple[Usage, str]:
         told = _counts(raw)
     except (ValueError, RecursionError):  # absent, null, not an object, or a number no one can hold
         return NO_USAGE, ""
-    given, made = _count(told.input_tokens), _count(told.output_tokens)
+    given, made = count(told.input_tokens), count(told.output_tokens)
     if given is None and made is None:
         return NO_USAGE, ""
     whole, output = given or 0, made or 0
@@ -52,8 +48,7 @@ def read_usage(raw: msgspec.Raw) -> tuple[Usage, str]:
         reasoning=min(output, _part(told.output_tokens_details, "reasoning_tokens")),
         basis="reported",
     )
-    text = bytes(raw)
-    return usage, text.decode("utf-8", "replace") if len(text) <= _RAW_USAGE_BYTES else ""
+    return usage, raw_text(bytes(raw))
 
 
 def write_usage(usage: Usage) -> dict[str, Any]:
@@ -70,9 +65,5 @@ def write_usage(usage: Usage) -> dict[str, Any]:
     }
 
 
-def _count(value: object) -> int | None:
-    return value if type(value) is int and 0 <= value <= _MOST else None
-
-
 def _part(details: object, name: str) -> int:
-    return (_count(details.get(name)) or 0) if isinstance(details, dict) else 0
+    return (count(details.get(name)) or 0) if isinstance(details, dict) else 0

@@ -10,11 +10,11 @@ from trunkline.canon.chat import FinishReason, Reply
 from trunkline.canon.stream import Begin, Cite, Close, Delta, Open, unfold
 from trunkline.canon.usage import Usage
 from trunkline.dialects.dialect import Frame
+from trunkline.dialects.errors import unfinished
 from trunkline.dialects.openai_responses.answer_items import Items
 from trunkline.dialects.openai_responses.read_chat import read_offered
 from trunkline.dialects.openai_responses.usage import write_usage
 from trunkline.dialects.openai_responses.words import NAME
-from trunkline.dialects.openai_shape.finish import unfinished
 
 _PREFIX = "resp_"
 _NULL = msgspec.Raw(b"null")
@@ -51,8 +51,9 @@ def write_answer(reply: Reply, frame: Frame) -> bytes:
     for event in unfold(reply):
         if isinstance(event, Open | Delta | Cite | Close):
             items.take(event)
-    items.finish()
-    told = around(frame, Begin(reply.id, reply.model, reply.created)) | ending(choice.finish, reply.usage)
+    end = ending(choice.finish, reply.usage)
+    items.finish(end["status"])
+    told = around(frame, Begin(reply.id, reply.model, reply.created)) | end
     own = reply.vendor if reply.dialect == NAME else {}
     return msgspec.json.encode({**told, **own, "output": items.output})
 

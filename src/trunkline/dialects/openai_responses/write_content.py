@@ -14,7 +14,7 @@ from trunkline.dialects import plain
 from trunkline.dialects.foreign import own_part
 from trunkline.dialects.openai_responses.answer_items import write_annotation
 from trunkline.dialects.openai_responses.words import NAME
-from trunkline.dialects.openai_shape.content import audio_format, data_url
+from trunkline.dialects.openai_shape.content import audio_format, check, data_url
 
 _NO_SLOT = "the provider's API has no place for it"
 #: What a text's `vendor` says of the message it stands in, not of itself.
@@ -83,13 +83,7 @@ class Content:
         raise self._loss.refuse(place, _NO_SLOT)
 
     def _medium(self, media: Media, place: str) -> dict[str, Any]:
-        takes = self._facts.media
-        if takes is not None and media.kind not in takes and not media.media_type.startswith("text/"):
-            raise self._loss.refuse(place, f"this model takes no {media.kind}")
-        if media.file_id and not self._own:
-            raise self._loss.refuse(place, "the file is kept by another provider")
-        if media.url and not self._facts.media_urls:
-            raise self._loss.refuse(place, "the provider fetches no links")
+        check(media, self._facts, self._loss, place, own=self._own)
         match media.kind:
             case "image":
                 source = {"file_id": media.file_id} if media.file_id else {"image_url": data_url(media)}

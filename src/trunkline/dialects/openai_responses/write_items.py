@@ -6,32 +6,24 @@ change when it grows. What the parts of a message say belongs in `write_content`
 
 from __future__ import annotations
 
-import re
 from typing import Any, TypeGuard
 
-import msgspec
-
-from trunkline.canon.chat import INSTRUCTS, Chat, Media, Message, Other, Part, Refusal, Text, Thinking, ToolCall, ToolResult
+from trunkline.canon.chat import Chat, Media, Message, Other, Part, Refusal, Text, Thinking, ToolCall, ToolResult
 from trunkline.canon.errors import GatewayError, Kind
 from trunkline.canon.facts import Facts
 from trunkline.canon.loss import Loss
 from trunkline.dialects import names
+from trunkline.dialects.history import placed
 from trunkline.dialects.openai_responses.offered import Offered
 from trunkline.dialects.openai_responses.words import CUSTOM_CALL, NAME, NAMESPACE, custom_input
 from trunkline.dialects.openai_responses.write_content import MESSAGE_FIELDS, Content
+from trunkline.dialects.openai_shape.settings import fit_name
 
-_BAD_NAME = re.compile(r"[^a-zA-Z0-9_-]")
-_ANY = re.compile(r"(?!)")
 _LONGEST = 64
-"""Characters of a tool's name, and of a call's id."""
+"""Characters of a call's id."""
 _FAILED = "Error: "
 _INPUT = "input_"
 """How the types of a message's parts begin; what else stands in it is an item of its own."""
-
-
-def fit_name(name: str) -> str:
-    """A tool's name as OpenAI takes it: letters, digits, `_` and `-`, 64 at most."""
-    return names.fit(name, _BAD_NAME, _LONGEST)
 
 
 class Items:
@@ -48,7 +40,7 @@ class Items:
 
     def write(self) -> list[dict[str, Any]]:
         """All of them. Raises what the loss refuses, and `GatewayError(BAD_REQUEST)` where nobody says anything."""
-        kept = self._placed()
+        kept = placed(self._chat, self._loss, midway=self._facts.system_midway or self._own)
         if kept and kept[-1][1].role == "assistant" and "prefill" in self._facts.refuses and not self._own:
             self._loss.drop(f"messages[{kept.pop()[0]}]", "this model does not go on with a begun answer")
         for at, message in kept:
@@ -64,25 +56,6 @@ class Items:
         if not self._out:
             raise GatewayError(Kind.BAD_REQUEST, "The conversation is empty.", param="messages")
         return self._out
-
-    def _placed(self) -> list[tuple[int, Message]]:
-        """The messages in the order they are sent, each with its place in canon. Where the model takes no instructions in the
-        middle they come first; but those that follow an answer are the user's words where they stand.
-        """
-        told = list(enumerate(self._chat.messages))
-        if self._facts.system_midway or self._own:
-            return told
-        first, kept, answered = [], [], False
-        for at, message in told:
-            if message.role not in INSTRUCTS:
-                answered = message.role == "assistant" and not any(isinstance(part, ToolCall) for part in message.parts)
-                kept.append((at, message))
-            elif answered:
-                self._loss.note(f"messages[{at}].role")
-                kept.append((at, msgspec.structs.replace(message, role="user")))
-            else:
-                first.append((at, message))
-        return first + kept
 
     def _spoken(self, message: Message, path: str) -> None:
         """What somebody says to the model, or an item that stands for what was said before."""
@@ -174,7 +147,7 @@ class Items:
         self._out.append({**vendor, "type": kind, "call_id": self._id(result.id), "output": output})
 
     def _id(self, told: str) -> str:
-        return told if self._own else names.fit(told, _ANY, _LONGEST)
+        return told if self._own else names.cut(told, _LONGEST)
 
 
 def _stands_alone(part: Part) -> TypeGuard[Other]:

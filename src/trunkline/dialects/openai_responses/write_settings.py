@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from trunkline.canon.chat import Chat, Json, Reasoning
+from trunkline.canon.chat import Chat, Json
 from trunkline.canon.facts import Facts
 from trunkline.canon.loss import Loss
-from trunkline.dialects import names
-from trunkline.dialects.effort import effort_of, nearest
+from trunkline.dialects.effort import nearest
 from trunkline.dialects.foreign import own_fields, own_part
 from trunkline.dialects.openai_responses.words import ENCRYPTED, NAME
-from trunkline.dialects.parameters import max_tokens, taken
+from trunkline.dialects.openai_shape import settings
+from trunkline.dialects.parameters import taken
 
 LOGPROBS = "message.output_text.logprobs"
 """What `include` asks for, that the probabilities of tokens be told."""
 _LEAST = 16
 """Tokens that an answer must be allowed to have."""
-_LONGEST_USER = 64
-_ANY = re.compile(r"(?!)")
 _USUAL = "medium"
 _NOT_TAKEN = "this model does not take it"
 #: What the API has no word for.
@@ -40,40 +38,29 @@ _SHOWN = frozenset({"anthropic", "ollama"})
 
 def write_settings(chat: Chat, facts: Facts, loss: Loss, calling: dict[str, Any]) -> dict[str, Any]:
     """All of them; `calling` is what was said of calling tools. Raises what the loss does."""
-    sampling = chat.sampling
-    wanted: dict[str, Any] = {
-        "max_tokens": max_tokens(chat, facts, loss),
-        "temperature": sampling.temperature,
-        "top_p": sampling.top_p,
-        "top_k": sampling.top_k,
-        "min_p": sampling.min_p,
-        "seed": sampling.seed,
-        "frequency_penalty": sampling.frequency_penalty,
-        "presence_penalty": sampling.presence_penalty,
-        "logit_bias": sampling.logit_bias or None,
-        "logprobs": sampling.logprobs or None,
-        "top_logprobs": sampling.top_logprobs,
-        "n": chat.choices,
-        "stop": chat.stop or None,
-        **calling,
-    }
-    told = taken(wanted, facts, loss, _NO_WORD)
+    wanted = settings.wanted(chat, facts, loss) | {"logprobs": chat.sampling.logprobs or None}
+    told = taken(wanted | calling, facts, loss, _NO_WORD)
     most = told.pop("max_tokens", None)
     if most is not None:
         told["max_output_tokens"] = max(most, _LEAST)
         if most < _LEAST:
             loss.note("max_tokens")
     own = dict(_own(chat, loss))
-    include = [
-        *own.pop("include", ()),
-        *([ENCRYPTED] if facts.thinks or _asks_state(chat) else ()),
-        *([LOGPROBS] if told.pop("logprobs", 0) else ()),
-    ]
+    include = _include(own.pop("include", ()), chat, facts, loss, logprobs=bool(told.pop("logprobs", 0)))
     text = {**_format(chat, facts, loss), **own.pop("text", {})}
     beside = {"text": text, "reasoning": write_reasoning(chat, facts, loss), "include": include}
     kept = {name: value for name, value in beside.items() if value}
     store = {} if chat.dialect == NAME else {"store": False}
-    return {**store, **told, **kept, **_user(chat, facts, loss), **own}
+    return {**store, **told, **kept, **settings.user(chat, facts, loss), **own}
+
+
+def _include(own: Sequence[str], chat: Chat, facts: Facts, loss: Loss, *, logprobs: bool) -> list[str]:
+    """What the answer shall hold beside what it holds anyway; `own` is what the client itself named."""
+    if "include" not in facts.refuses:
+        return [*own, *([ENCRYPTED] if facts.thinks or _asks_state(chat) else ()), *([LOGPROBS] if logprobs else ())]
+    if own or logprobs:
+        loss.drop("include", _NOT_TAKEN)
+    return []
 
 
 def _asks_state(chat: Chat) -> bool:
@@ -96,7 +83,7 @@ def write_reasoning(chat: Chat, facts: Facts, loss: Loss) -> dict[str, Any]:
         return {}
     if asked.mode == "off":
         return {**_off(facts, loss), **own}
-    effort = _effort(asked, facts, loss)
+    effort = settings.effort(asked, facts, loss)
     if not effort and chat.dialect != NAME:  # to think, and nothing said how much: the default of newer models is not to
         effort = nearest(_USUAL, facts.efforts)
     shown = chat.dialect in _SHOWN if asked.show is None else asked.show
@@ -110,41 +97,12 @@ def _off(facts: Facts, loss: Loss) -> dict[str, Any]:
     return {"effort": facts.efforts[0]} if facts.efforts else {}
 
 
-def _effort(asked: Reasoning, facts: Facts, loss: Loss) -> str:
-    """The word for it that the model takes, noted where it is not the client's own; none where it named no measure."""
-    wanted = asked.effort or (effort_of(asked.budget) if asked.budget is not None else "")
-    given = nearest(wanted, facts.efforts) if wanted else ""
-    if given != asked.effort:
-        loss.note("reasoning_effort")
-    return given
-
-
 def _format(chat: Chat, facts: Facts, loss: Loss) -> dict[str, Any]:
     """What the text of the answer must be."""
-    output = chat.output
+    output = settings.output(chat, facts, loss)
     if output is None:
         return {}
-    if "response_format" in facts.refuses or (output.kind == "schema" and not facts.schema):
-        loss.drop("response_format", _NOT_TAKEN)
-        return {}
-    if output.kind == "json":
-        return {"format": {"type": "json_object"}}
-    told: dict[str, Any] = {"type": "json_schema", "name": output.name or "answer", "schema": output.schema or {}}
-    if output.description:
-        told["description"] = output.description
-    if output.strict is not None:
-        told["strict"] = output.strict
-    return {"format": told}
-
-
-def _user(chat: Chat, facts: Facts, loss: Loss) -> dict[str, Any]:
-    """Who asks; an id that is too long goes out cut, with its hash."""
-    if not chat.user:
-        return {}
-    if "user" in facts.refuses:
-        loss.note("user")
-        return {}
-    return {"user": names.fit(chat.user, _ANY, _LONGEST_USER)}
+    return {"format": {"type": "json_object"} if output.kind == "json" else {"type": "json_schema", **settings.schema(output)}}
 
 
 def _own(chat: Chat, loss: Loss) -> Json:

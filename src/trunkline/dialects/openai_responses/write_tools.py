@@ -11,7 +11,7 @@ from trunkline.canon.loss import Loss
 from trunkline.dialects.foreign import own_part
 from trunkline.dialects.openai_responses.offered import Offered
 from trunkline.dialects.openai_responses.words import ADDED, CUSTOM, NAME, NAMESPACE
-from trunkline.dialects.openai_responses.write_items import fit_name
+from trunkline.dialects.openai_shape.settings import fit_name
 from trunkline.dialects.parameters import may_choose
 
 _EMPTY_SCHEMA = {"type": "object", "properties": {}}

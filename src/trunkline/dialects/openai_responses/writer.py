@@ -11,11 +11,11 @@ from trunkline.canon.errors import GatewayError
 from trunkline.canon.stream import Begin, Cite, Close, Count, Delta, End, Event, Finished, Open
 from trunkline.canon.usage import NO_USAGE, Usage
 from trunkline.dialects.dialect import Frame
+from trunkline.dialects.errors import unfinished
 from trunkline.dialects.openai_responses.answer_items import Items
 from trunkline.dialects.openai_responses.errors import answer_error, event_fields
 from trunkline.dialects.openai_responses.read_chat import read_offered
 from trunkline.dialects.openai_responses.write_answer import around, ending
-from trunkline.dialects.openai_shape.finish import unfinished
 
 _encode = msgspec.json.Encoder().encode
 
@@ -66,12 +66,13 @@ class ResponsesWriter:
         return answer
 
     def _end(self) -> None:
-        self._items.finish()
         self.error = unfinished(self._finished.reason, self._finished.native)
         if self.error is not None:
+            self._items.finish("incomplete")
             self._fail(self.error)
             return
         told = ending(self._finished.reason, self._usage)
+        self._items.finish(told["status"])
         self._tell(told["status"], {"response": self._whole(told)})
 
     def _fail(self, error: GatewayError) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from trunkline.canon.chat import Media, Medium
+from trunkline.canon.facts import Facts
+from trunkline.canon.loss import Loss
 
 #: `input_audio.format` by media type, where it is not simply its second half.
 _AUDIO = {"audio/mpeg": "mp3", "audio/x-wav": "wav", "audio/wave": "wav", "audio/vnd.wave": "wav"}
@@ -33,6 +35,16 @@ def link(url: str) -> str | None:
 def data_url(media: Media) -> str:
     """The URL of a medium: its own, or its content as a data URL."""
     return media.url or f"data:{media.media_type or 'application/octet-stream'};base64,{media.data}"
+
+
+def check(media: Media, facts: Facts, loss: Loss, place: str, *, own: bool) -> None:
+    """Raises `GatewayError` where a model or its provider cannot take it; `own`: the client speaks the provider's API."""
+    if facts.media is not None and media.kind not in facts.media and not media.media_type.startswith("text/"):
+        raise loss.refuse(place, f"this model takes no {media.kind}")
+    if media.file_id and not own:
+        raise loss.refuse(place, "the file is kept by another provider")
+    if media.url and not facts.media_urls:
+        raise loss.refuse(place, "the provider fetches no links")
 
 
 def from_url(kind: Medium, url: str, **rest: Any) -> Media:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from trunkline.canon.chat import FinishReason
-from trunkline.canon.errors import GatewayError, Kind
 
 #: A provider's word, in lower case, to canon's. Seen in recordings, or documented: Together `eos`, Hugging Face `eos_token`
 #: and `stop_sequence`, Mistral `model_length`, DeepSeek `insufficient_system_resource`, z.ai `sensitive` and `network_error`,
@@ -36,7 +35,7 @@ _READ: Mapping[str, FinishReason] = {
     "network_error": "error",
     "malformed_function_call": "error",
 }
-#: What OpenAI's clients know. For an answer that did not come to its end there is no word: see `unfinished`.
+#: What OpenAI's clients know. For an answer that did not come to its end there is no word: see `errors.unfinished`.
 _WRITTEN: Mapping[FinishReason, str] = {
     "": "stop",
     "stop": "stop",
@@ -55,22 +54,9 @@ def read_reason(word: str, *, called: bool) -> FinishReason:
     return "stop" if reason == "tool_calls" else reason
 
 
-def unfinished(reason: FinishReason, native: str) -> GatewayError | None:
-    """The error for an answer that its provider gave up, or wants sent back to go on with it; None for any other. No client
-    of OpenAI's may take what there is for the whole.
-    """
-    why = f" ({native})" if native else ""
-    if reason == "error":
-        return GatewayError(Kind.UPSTREAM_FAILED, f"The model could not finish its answer{why}.", code=native or None)
-    if reason == "pause":
-        said = f"The provider wants its answer sent back to go on with it{why}, which OpenAI's APIs cannot say."
-        return GatewayError(Kind.UPSTREAM_FAILED, said, code=native or None, retryable=False)
-    return None
-
-
 def write_reason(reason: FinishReason, *, called: bool, legacy: bool) -> str:
-    """OpenAI's word; `legacy` for a client that speaks of functions and not of tools. `reason` is none that `unfinished` has an
-    error for.
+    """OpenAI's word; `legacy` for a client that speaks of functions and not of tools. `reason` is none that
+    `errors.unfinished` has an error for.
     """
     if called and reason in {"", "stop", "tool_calls"}:
         return "function_call" if legacy else "tool_calls"

@@ -95,6 +95,18 @@ def _strict(body: bytes) -> Answer:
         return _answer(mended(body))
 
 
+def whole(body: bytes) -> dict[str, Any]:
+    """All of an answer that `decode` has taken: numbers deeper in it may need mending still. Raises as `read_reply` does."""
+    try:
+        told: dict[str, Any] = msgspec.json.decode(body)
+    except (ValueError, RecursionError):
+        try:
+            told = msgspec.json.decode(mended(body))
+        except (ValueError, RecursionError):
+            raise protocol(NO_COMPLETION, body) from None
+    return told
+
+
 def mended(body: bytes) -> bytes:
     """The same JSON, strictly: servers in Python write NaN and lone surrogates, and their clients read them.
 

@@ -10,11 +10,8 @@ from typing import Any
 import msgspec
 
 from trunkline.canon.usage import NO_USAGE, Usage
+from trunkline.dialects.counts import count, raw_text
 
-#: A count above this is nonsense and is taken as absent.
-_MOST = 10**12
-#: A usage object longer than this is not kept word for word.
-_RAW_USAGE_BYTES = 4096
 _ABSENT = msgspec.Raw(b"")
 
 
@@ -51,13 +48,13 @@ def read_usage(raw: msgspec.Raw) -> tuple[Usage, str]:
         told = _counts(raw)
     except (ValueError, RecursionError):  # absent, null, not an object, or a number no one can hold
         return NO_USAGE, ""
-    reported_prompt, reported_completion = _count(told.prompt_tokens), _count(told.completion_tokens)
+    reported_prompt, reported_completion = count(told.prompt_tokens), count(told.completion_tokens)
     if reported_prompt is None and reported_completion is None:
         return NO_USAGE, ""
     prompt, completion = reported_prompt or 0, reported_completion or 0
     prompt_parts, completion_parts = _parts(told.prompt_tokens_details), _parts(told.completion_tokens_details)
-    reasoning = _count(completion_parts.get("reasoning_tokens")) or 0
-    beside = (_count(told.total_tokens) or 0) - prompt - completion
+    reasoning = count(completion_parts.get("reasoning_tokens")) or 0
+    beside = (count(told.total_tokens) or 0) - prompt - completion
     if beside > 0 and reasoning in {0, beside}:
         completion += beside
         reasoning = beside
@@ -65,14 +62,14 @@ def read_usage(raw: msgspec.Raw) -> tuple[Usage, str]:
     usage = Usage(
         input=prompt,
         cache_read=cache_read,
-        cache_write_5m=min(prompt - cache_read, _count(prompt_parts.get("cache_write_tokens")) or 0),
+        cache_write_5m=min(prompt - cache_read, count(prompt_parts.get("cache_write_tokens")) or 0),
         output=completion,
         reasoning=min(completion, reasoning),
-        audio_input=min(prompt, _count(prompt_parts.get("audio_tokens")) or 0),
-        audio_output=min(completion, _count(completion_parts.get("audio_tokens")) or 0),
+        audio_input=min(prompt, count(prompt_parts.get("audio_tokens")) or 0),
+        audio_output=min(completion, count(completion_parts.get("audio_tokens")) or 0),
         basis="reported",
     )
-    return usage, _text(raw)
+    return usage, raw_text(bytes(raw))
 
 
 def groq_usage(raw: msgspec.Raw) -> msgspec.Raw:
@@ -104,22 +101,13 @@ def write_usage(usage: Usage) -> dict[str, Any]:
     }
 
 
-def _count(value: object) -> int | None:
-    return value if type(value) is int and 0 <= value <= _MOST else None
-
-
 def _parts(details: object) -> dict[str, Any]:
     return details if isinstance(details, dict) else {}
 
 
 def _cache_read(told: _Counts, parts: dict[str, Any]) -> int:
     for place in (parts.get("cached_tokens"), told.prompt_cache_hit_tokens, told.cached_tokens):
-        count = _count(place)
-        if count is not None:
-            return count
+        found = count(place)
+        if found is not None:
+            return found
     return 0
-
-
-def _text(raw: msgspec.Raw) -> str:
-    text = bytes(raw)
-    return text.decode("utf-8", "replace") if len(text) <= _RAW_USAGE_BYTES else ""

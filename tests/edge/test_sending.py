@@ -225,7 +225,7 @@ async def test_an_answer_stops_no_upload_but_its_own(rig: Any, wire: Any) -> Non
     connection = await rig.client._pool(origin).fresh()
     body = Parts(b"first", length=5)
     connection.exchange(wire(origin, body))
-    await rig.until(lambda: body.brought and connection._upload is None)
+    await rig.until(lambda: body.brought and connection._sending is None)
     connection.data_received(OK)
     assert rig.client.pools[origin].take() is connection
     assert await connection.exchange(wire(origin, Parts(b"second", length=6))).read() == b"hello"

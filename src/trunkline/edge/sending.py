@@ -15,7 +15,7 @@ _BIG = 16 * 1024
 """Pieces from this size on are written in three parts, not copied into one."""
 
 
-class Upload:
+class Sending:
     """One body on its way. One task, however many pieces."""
 
     def __init__(self, transport: asyncio.Transport, body: Body) -> None:

@@ -1,0 +1,25 @@
+"""In which order a request's targets are tried. Pure: the dice are handed in.
+
+What follows when one of them fails belongs in `retry`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from trunkline.providers.provider import Target
+from trunkline.routing.route import Route
+
+
+def order(route: Route, dice: Callable[[], float]) -> tuple[Target, ...]:
+    """All of a route's targets, the first to be tried first; its fallbacks always come last, as they are written.
+
+    `dice`: a number from 0 to 1, a new one each time. Weighted: a target stands first as often as its weight is of all
+    weights, and second as often as its weight is of those left (Efraimidis and Spirakis, "Weighted random sampling with a
+    reservoir", 2006).
+    """
+    targets = route.targets
+    if route.strategy == "weighted" and len(targets) > 1:
+        drawn = {id(target): dice() ** (1 / target.weight) for target in targets}
+        targets = tuple(sorted(targets, key=lambda target: -drawn[id(target)]))
+    return (*targets, *route.fallbacks)
