@@ -37,6 +37,7 @@ def two(upstream: Upstream, second: Upstream, tmp_path: Path) -> Iterator[Inside
     models = {
         "m": {"targets": ["lab/tiny"], "fallbacks": ["spare/small"], "timeouts": QUICK},
         "again": {"targets": ["lab/tiny"], "retry": {"attempts": 3, "backoff": "10ms", "max_backoff": "1s"}, "timeouts": QUICK},
+        "priced": {"targets": ["lab/gpt-4.1"], "retry": {"attempts": 2, "backoff": "10ms"}, "timeouts": QUICK},
         "mixed": {"targets": ["lab/tiny", "claude/claude-sonnet-4-5"], "timeouts": QUICK},
     }
     with Inside(tmp_path, upstream.url, config={"providers": providers, "models": models}) as inside:
@@ -182,6 +183,20 @@ def test_what_a_failed_attempt_used_is_in_the_books(two: Inside, upstream: Upstr
     assert record.usage.basis == "estimated"
     assert record.usage.input > 7, "the second reported 7, the first was asked the same"
     assert (record.usage.output, len(second.requests)) == (3, 1)
+    assert record.cost_nano is None, "nobody knows the price of either"
+
+
+def test_the_cost_is_that_of_all_attempts(two: Inside, upstream: Upstream) -> None:
+    """The header would tell a client less than it will be charged."""
+    cut = [head(200, [("content-type", "application/json"), ("content-length", "900")]), b'{"choices": [', Close()]
+    upstream.then(cut)
+    reply = two.chat(model="priced")
+    record = two.last()
+    assert record.cost_nano is not None
+    dollars, rest = divmod(record.cost_nano, 1_000_000_000)
+    assert reply.header("x-trunkline-cost-usd") == f"{dollars}.{rest:09d}"
+    assert record.cost_nano == record.usage.input * 2000 + record.usage.output * 8000
+    assert (record.attempts, record.usage.output, record.usage.input > 7) == (2, 3, True)
 
 
 def test_all_attempts_share_one_deadline(two: Inside, upstream: Upstream, second: Upstream) -> None:

@@ -193,7 +193,7 @@ class Exchange:
         """Targets that were turned to, each time counted."""
         self.spent = NO_USAGE
         """What attempts used that failed before the current one."""
-        self.spent_nano: int | None = 0
+        self.spent_nano: int | None = None
         """What that cost; None where a part of it has no price."""
         self._forget()
         self.price_version = ""
@@ -229,6 +229,14 @@ class Exchange:
         self.finish = ""
         self.cost_nano: int | None = None
         self.upstream_id = ""
+
+    def cost(self) -> int | None:
+        """Nano-dollars of all attempts so far; None where a part of it has no price."""
+        if self.spent is NO_USAGE:
+            return self.cost_nano
+        if self.usage.basis == "none" or self.spent_nano is None:
+            return self.spent_nano
+        return None if self.cost_nano is None else self.cost_nano + self.spent_nano
 
     def mark_sent(self) -> None:
         """A provider has it now."""

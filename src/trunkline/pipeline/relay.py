@@ -55,7 +55,7 @@ def deliver(exchange: Exchange, parts: Parts, answered: Answered) -> None:
     exchange.raw_usage, exchange.finish = answered.whole.raw_usage, answered.whole.finish
     if answered.error is not None:
         raise answered.error
-    cost = exchange.cost_nano
+    cost = exchange.cost()
     headers = head(exchange) + b"content-type: %b\r\n" % answered.content_type
     if cost is not None:
         headers += b"x-trunkline-cost-usd: %d.%09d\r\n" % divmod(cost, 1_000_000_000)

@@ -39,8 +39,7 @@ def settle(exchange: Exchange, parts: Parts) -> None:
     error = exchange.error or (exchange.tap.error if exchange.tap is not None else None)
     _take_usage(exchange, parts, error)
     if exchange.spent is not NO_USAGE:
-        _spend(exchange)
-        exchange.usage, exchange.cost_nano = exchange.spent, exchange.spent_nano
+        exchange.cost_nano, exchange.usage = exchange.cost(), total((exchange.spent, exchange.usage))
     outcome = _outcome(error, begun=exchange.first_byte > 0)
     status = exchange.reply.status or (error.status if error is not None else 0)
     started = exchange.request.started
@@ -73,14 +72,7 @@ def failed(exchange: Exchange, parts: Parts, error: GatewayError) -> None:
     """Keep what an attempt used that ended so, before the next one is made."""
     _take_usage(exchange, parts, error)
     if exchange.usage.basis != "none":
-        _spend(exchange)
-
-
-def _spend(exchange: Exchange) -> None:
-    """Add what the current attempt used to what those before it did."""
-    known = exchange.spent_nano is not None and (exchange.cost_nano is not None or exchange.usage.basis == "none")
-    exchange.spent_nano = (exchange.spent_nano or 0) + (exchange.cost_nano or 0) if known else None
-    exchange.spent = total((exchange.spent, exchange.usage))
+        exchange.spent_nano, exchange.spent = exchange.cost(), total((exchange.spent, exchange.usage))
 
 
 def price(exchange: Exchange, parts: Parts, usage: Usage) -> None:
