@@ -14,6 +14,7 @@ import socket
 import ssl
 import threading
 import time
+from collections import Counter as Counted
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -45,6 +46,7 @@ from trunkline.pipeline.media import no_fetching
 from trunkline.pipeline.memory import Memory
 from trunkline.policy.failures import Failures
 from trunkline.policy.keys import KeyRing, Principal
+from trunkline.routing.health import Health
 from trunkline.store import keys, usage
 from trunkline.store.engine import Store, open_store
 from trunkline.store.errors import StoreError
@@ -182,10 +184,18 @@ class Serving:
             mono=time.monotonic,
             new_id=Ids(),
             dice=random.random,
+            health=Health(),
             memory=Memory(server.memory.max_bytes, server.memory.ttl, time.monotonic),
             fetch=fetcher.fetch if server.media.enabled else no_fetching,
             counter=self._counter,
             credentials=self._credentials,
+        )
+        house.metrics.watch(
+            "gauge",
+            "trunkline_targets_unwell",
+            "Targets that failed again and again: left alone, or tried by one request at a time.",
+            lambda: Counted((provider,) for provider, _ in parts.health.unwell(time.monotonic())),
+            labels=("provider",),
         )
         self._gateway = Gateway(parts, Failures(), Cors(server.cors_origins), server.max_body)
         self._admin = Admin(house.metrics)

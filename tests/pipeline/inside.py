@@ -40,6 +40,7 @@ from trunkline.pipeline.exchange import Live, Parts
 from trunkline.pipeline.memory import Memory
 from trunkline.policy.failures import Failures
 from trunkline.policy.keys import KeyRing
+from trunkline.routing.health import Health
 from trunkline.telemetry.log import Log
 from trunkline.telemetry.metrics import Metrics
 
@@ -151,6 +152,7 @@ class Inside(Gateway):
             counter=Counter(),
             credentials={},
             dice=lambda: 0.0,
+            health=Health(),
         )
         self.gateway = DataPlane(
             self.parts, failures or Failures(), Cors(snapshot.server.cors_origins), snapshot.server.max_body

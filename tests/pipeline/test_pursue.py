@@ -220,3 +220,14 @@ def test_a_client_that_leaves_while_we_wait_is_not_asked_for_again(two: Inside, 
         wire.reset()
         settled = two.settled(1)
     assert (settled.outcome, settled.attempts, len(upstream.requests)) == ("client_cancelled", 1, 1)
+
+
+def test_a_target_that_fails_again_and_again_is_asked_last(two: Inside, upstream: Upstream, second: Upstream) -> None:
+    """Each request would first wait for a provider that is down."""
+    upstream.script("status=500")
+    for _ in range(7):
+        assert two.chat().status == 200
+    assert len(upstream.requests) == 5
+    assert len(second.requests) == 7
+    assert two.settled(7).attempts == 1
+    two.last()

@@ -29,6 +29,7 @@ from trunkline.pipeline.media import Fetch
 from trunkline.pipeline.memory import Memory
 from trunkline.policy.keys import KeyRing, Principal
 from trunkline.providers.provider import Target
+from trunkline.routing.health import Health
 from trunkline.telemetry.log import Log
 from trunkline.telemetry.metrics import Metrics
 
@@ -58,6 +59,8 @@ class Parts:
     new_id: Callable[[], str]
     dice: Callable[[], float]
     """A number from 0 to 1, to spread waits with; nothing secret hangs on it."""
+    health: Health
+    """How each target has been doing."""
     memory: Memory
     """State of models that clients without a slot for it cannot hand back."""
     fetch: Fetch

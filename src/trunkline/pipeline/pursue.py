@@ -42,9 +42,12 @@ async def _go_round(exchange: Exchange, parts: Parts, route: Route, attempt: Att
         if at or rounds:  # the first one it was let in with
             left = deadlines.total - (parts.mono() - exchange.request.started)
             exchange.turn_to(target, msgspec.structs.replace(deadlines, total=left))
+        circuit = parts.health.of(target)
+        circuit.asked(parts.mono())
         try:
             await attempt(exchange, parts, target)
         except GatewayError as error:
+            circuit.failed(parts.mono(), error)
             left = deadlines.total - (parts.mono() - exchange.request.started)
             others = at + 1 < len(exchange.candidates)
             tried = Tried(exchange.tries, rounds, others=others, shown=exchange.reply.started, left=left)
@@ -55,5 +58,6 @@ async def _go_round(exchange: Exchange, parts: Parts, route: Route, attempt: Att
             if then.what == "again":
                 return then
         else:
+            circuit.succeeded()
             return None
     raise AssertionError("a route has a target, and the last one is never followed by another")  # pragma: no cover

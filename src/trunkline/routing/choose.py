@@ -11,8 +11,10 @@ from trunkline.providers.provider import Target
 from trunkline.routing.route import Route
 
 
-def order(route: Route, dice: Callable[[], float]) -> tuple[Target, ...]:
-    """All of a route's targets, the first to be tried first; its fallbacks always come last, as they are written.
+def order(route: Route, dice: Callable[[], float], may: Callable[[Target], bool]) -> tuple[Target, ...]:
+    """All of a route's targets, the first to be tried first; its fallbacks come after them, as they are written.
+
+    Those that `may` says no to, because they are not well, come last of all: better asked than nobody.
 
     `dice`: a number from 0 to 1, a new one each time. Weighted: a target stands first as often as its weight is of all
     weights, and second as often as its weight is of those left (Efraimidis and Spirakis, "Weighted random sampling with a
@@ -22,4 +24,5 @@ def order(route: Route, dice: Callable[[], float]) -> tuple[Target, ...]:
     if route.strategy == "weighted" and len(targets) > 1:
         drawn = {id(target): dice() ** (1 / target.weight) for target in targets}
         targets = tuple(sorted(targets, key=lambda target: -drawn[id(target)]))
-    return (*targets, *route.fallbacks)
+    everyone = (*targets, *route.fallbacks)
+    return everyone if len(everyone) == 1 else tuple(sorted(everyone, key=lambda target: not may(target)))
