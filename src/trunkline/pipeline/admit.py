@@ -20,7 +20,8 @@ def admit(exchange: Exchange, parts: Parts) -> Route:
     known(exchange, parts)
     ask = exchange.ask = exchange.asks.read_request(exchange.request.body, exchange.named)
     route = allowed(exchange, ask.model)
-    exchange.candidates = order(route, parts.dice, lambda target: parts.health.of(target).may(parts.mono()))
+    now = parts.mono()
+    exchange.candidates = order(route, parts.dice, lambda target: parts.health.of(target).may(now))
     accept(exchange, parts, exchange.candidates[0], route.deadlines)
     return route
 

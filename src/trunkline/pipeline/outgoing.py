@@ -33,6 +33,12 @@ def head(exchange: Exchange) -> bytes:
     return lines + b"x-trunkline-dropped: %b\r\n" % _names(exchange.dropped) if exchange.dropped else lines
 
 
+def cost_line(exchange: Exchange) -> bytes:
+    """What a whole answer cost, all attempts together; nothing where no price is known."""
+    cost = exchange.cost()
+    return b"" if cost is None else b"x-trunkline-cost-usd: %d.%09d\r\n" % divmod(cost, 1_000_000_000)
+
+
 def id_lines(ident: str, dialect: Dialect) -> bytes:
     """The request's id, under our name for it and under the one that the dialect's SDKs know."""
     told = ident.encode("ascii")

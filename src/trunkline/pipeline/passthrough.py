@@ -24,7 +24,7 @@ from trunkline.dialects.table import SPOKEN
 from trunkline.pipeline.admit import accept, allowed, known
 from trunkline.pipeline.attempt import Incoming, ask_for, read_at_most
 from trunkline.pipeline.exchange import Exchange, Parts
-from trunkline.pipeline.outgoing import head
+from trunkline.pipeline.outgoing import cost_line, head
 from trunkline.pipeline.settle import price
 from trunkline.pipeline.upload import Upload
 from trunkline.pipeline.wire import wire
@@ -180,11 +180,8 @@ async def _whole(exchange: Exchange, parts: Parts, answer: Incoming) -> None:
     usage, exchange.raw_usage = read_answer(body, pictures=pictures)
     if usage != NO_USAGE:
         price(exchange, parts, usage)
-    lines = _lines(exchange, answer)
-    if exchange.cost_nano is not None:
-        lines += b"x-trunkline-cost-usd: %d.%09d\r\n" % divmod(exchange.cost_nano, 1_000_000_000)
     exchange.first_byte = parts.mono()
-    exchange.reply.send(answer.status, lines, body)
+    exchange.reply.send(answer.status, _lines(exchange, answer) + cost_line(exchange), body)
 
 
 class _Flow:

@@ -26,38 +26,33 @@ async def pursue(exchange: Exchange, parts: Parts, route: Route, attempt: Attemp
 
     What failed attempts used is in the books too. The route's total deadline is that of all attempts together.
     """
-    rounds = 0
-    while True:
-        then = await _go_round(exchange, parts, route, attempt, rounds)
-        if then is None:
-            return
+    at = rounds = 0  # the first target is the one it was let in with
+    while (then := await _try(exchange, parts, route, attempt, at, rounds)) is not None:
         await asyncio.sleep(then.wait)
-        rounds += 1
+        at, rounds = (at + 1, rounds) if then.what == "next" else (0, rounds + 1)
+        exchange.turn_to(exchange.candidates[at], msgspec.structs.replace(route.deadlines, total=_left(exchange, parts, route)))
 
 
-async def _go_round(exchange: Exchange, parts: Parts, route: Route, attempt: Attempt, rounds: int) -> Then | None:
-    """Each target once; None where one answered."""
-    deadlines = route.deadlines
-    for at, target in enumerate(exchange.candidates):
-        if at or rounds:  # the first one it was let in with
-            left = deadlines.total - (parts.mono() - exchange.request.started)
-            exchange.turn_to(target, msgspec.structs.replace(deadlines, total=left))
-        circuit = parts.health.of(target)
-        circuit.asked(parts.mono())
-        try:
-            await attempt(exchange, parts, target)
-        except GatewayError as error:
-            circuit.failed(parts.mono(), error)
-            left = deadlines.total - (parts.mono() - exchange.request.started)
-            others = at + 1 < len(exchange.candidates)
-            tried = Tried(exchange.tries, rounds, others=others, shown=exchange.reply.started, left=left)
-            then = decide(error, tried, route.retry, parts.dice())
-            if then.what == "stop":
-                raise
-            failed(exchange, parts, error)
-            if then.what == "again":
-                return then
-        else:
-            circuit.succeeded()
-            return None
-    raise AssertionError("a route has a target, and the last one is never followed by another")  # pragma: no cover
+async def _try(exchange: Exchange, parts: Parts, route: Route, attempt: Attempt, at: int, rounds: int) -> Then | None:
+    """Ask one target; what to do then, or None where it answered. Raises the error that nothing follows."""
+    target = exchange.candidates[at]
+    circuit = parts.health.of(target)
+    circuit.asked(parts.mono())
+    try:
+        await attempt(exchange, parts, target)
+    except GatewayError as error:
+        circuit.failed(parts.mono(), error)
+        left, others = _left(exchange, parts, route), at + 1 < len(exchange.candidates)
+        tried = Tried(exchange.tries, rounds, others=others, shown=exchange.reply.started, left=left)
+        then = decide(error, tried, route.retry, parts.dice())
+        if then.what == "stop":
+            raise
+        failed(exchange, parts, error)
+        return then
+    circuit.succeeded()
+    return None
+
+
+def _left(exchange: Exchange, parts: Parts, route: Route) -> float:
+    """Seconds until the request must be over."""
+    return route.deadlines.total - (parts.mono() - exchange.request.started)

@@ -13,7 +13,7 @@ from trunkline.canon.usage import Usage
 from trunkline.dialects.dialect import Ask
 from trunkline.pipeline.attempt import Incoming, read_at_most
 from trunkline.pipeline.exchange import Answered, Exchange, Parts, Passage
-from trunkline.pipeline.outgoing import head, scrub_json
+from trunkline.pipeline.outgoing import cost_line, head, scrub_json
 from trunkline.pipeline.settle import price
 from trunkline.providers.provider import Target
 
@@ -55,10 +55,7 @@ def deliver(exchange: Exchange, parts: Parts, answered: Answered) -> None:
     exchange.raw_usage, exchange.finish = answered.whole.raw_usage, answered.whole.finish
     if answered.error is not None:
         raise answered.error
-    cost = exchange.cost()
-    headers = head(exchange) + b"content-type: %b\r\n" % answered.content_type
-    if cost is not None:
-        headers += b"x-trunkline-cost-usd: %d.%09d\r\n" % divmod(cost, 1_000_000_000)
+    headers = head(exchange) + b"content-type: %b\r\n" % answered.content_type + cost_line(exchange)
     exchange.first_byte = parts.mono()
     exchange.reply.send(200, headers, answered.body)
 
