@@ -13,7 +13,8 @@ from trunkline.canon.wire import Deadlines
 from trunkline.config.mistakes import KeyPath, Mistakes, Place
 from trunkline.config.providers import compile_provider, deadlines
 from trunkline.config.reach import Context
-from trunkline.config.schema import ProviderSpec, Timeouts
+from trunkline.config.schema_models import Timeouts
+from trunkline.config.schema_providers import ProviderSpec
 from trunkline.dialects.families import FAMILIES
 from trunkline.providers.provider import Provider
 

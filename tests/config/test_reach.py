@@ -7,7 +7,7 @@ from pathlib import Path
 from trunkline.config import values
 from trunkline.config.mistakes import KeyPath
 from trunkline.config.reach import Context, existing_file, origin, proxy
-from trunkline.config.schema import ProviderSpec
+from trunkline.config.schema_providers import ProviderSpec
 
 HERE: KeyPath = ("providers", "x")
 

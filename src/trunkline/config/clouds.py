@@ -14,7 +14,7 @@ from trunkline.config import values
 from trunkline.config.mistakes import KeyPath
 from trunkline.config.proxy import is_loopback
 from trunkline.config.reach import Context, existing_file, proxy
-from trunkline.config.schema import AwsKeys, ProviderSpec
+from trunkline.config.schema_providers import AwsKeys, ProviderSpec
 from trunkline.credentials.aws import AwsSpec, Keys
 from trunkline.credentials.credential import Spec
 from trunkline.credentials.google import TOKEN_URI, GoogleSpec, read_file

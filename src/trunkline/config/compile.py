@@ -12,7 +12,9 @@ from trunkline.config.mistakes import KeyPath
 from trunkline.config.providers import ECHO, compile_provider, deadlines
 from trunkline.config.proxy import is_loopback
 from trunkline.config.reach import Context, existing_file
-from trunkline.config.schema import KeySpec, ModelSpec, ProviderSpec, Server, ServerTls, TargetSpec
+from trunkline.config.schema import KeySpec, Server, ServerTls
+from trunkline.config.schema_models import ModelSpec, TargetSpec
+from trunkline.config.schema_providers import ProviderSpec
 from trunkline.config.snapshot import (
     LedgerSettings,
     LogSettings,

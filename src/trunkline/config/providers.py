@@ -17,7 +17,8 @@ from trunkline.config import values
 from trunkline.config.clouds import CLOUDS, Place
 from trunkline.config.mistakes import SHORTEST_SECRET, KeyPath
 from trunkline.config.reach import Context, origin
-from trunkline.config.schema import ProviderSpec, Timeouts
+from trunkline.config.schema_models import Timeouts
+from trunkline.config.schema_providers import ProviderSpec
 from trunkline.config.validate import suggest
 from trunkline.providers.catalog import Auth, Row, catalog, ollama_base_url
 from trunkline.providers.provider import Provider

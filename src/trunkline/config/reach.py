@@ -16,7 +16,7 @@ from trunkline.canon.wire import Origin, Proxy, TlsSettings
 from trunkline.config import values
 from trunkline.config.mistakes import KeyPath
 from trunkline.config.proxy import proxy_for
-from trunkline.config.schema import ProviderSpec, ProviderTls
+from trunkline.config.schema_providers import ProviderSpec, ProviderTls
 from trunkline.edge.tls import client_context
 
 

@@ -16,8 +16,11 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from trunkline.config.document import Document
+from trunkline.config.fields import Section
 from trunkline.config.mistakes import KeyPath, Mistakes
-from trunkline.config.schema import File, KeySpec, Ledger, Log, ModelSpec, ProviderSpec, Section, Server, json_schema
+from trunkline.config.schema import File, KeySpec, Ledger, Log, Server, json_schema
+from trunkline.config.schema_models import ModelSpec
+from trunkline.config.schema_providers import ProviderSpec
 
 _SectionT = TypeVar("_SectionT", bound=Section)
 MAX_COMPARED = 200
