@@ -6,7 +6,7 @@ BIN := .venv/bin
 SHELL := /bin/sh
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check coverage bench fmt lock prices matrix clean
+.PHONY: help run test check coverage chaos bench fmt lock prices matrix clean
 
 help: ## print this list
 	@echo "Trunkline: one trunk line to every LLM"
@@ -31,6 +31,9 @@ coverage: .venv/.dev ## run the tests and report which lines they reach
 	@$(BIN)/coverage report
 	@$(BIN)/coverage report --fail-under=100 --include='src/trunkline/canon/*,src/trunkline/dialects/*,src/trunkline/routing/*,src/trunkline/policy/*,src/trunkline/transforms/*' >/dev/null \
 	  || { echo "coverage: the pure rooms (canon, dialects, routing, policy, transforms) are below 100 %" >&2; exit 1; }
+
+chaos: .venv/.dev ## ten minutes of random faults and clients by a seed, which it prints
+	@cd tests && exec ../$(BIN)/python -m chaos.run $(ARGS)
 
 bench: .venv/.dev ## measure cost and latency on this machine
 	@exec $(BIN)/python bench/run.py $(ARGS)

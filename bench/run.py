@@ -12,12 +12,15 @@ import sys
 import tempfile
 from pathlib import Path
 
+from hedging import HEDGING
+from overload import OVERLOAD
 from passing import PASSING
 from processes import BenchError, Cores, upstream
 from report import Report
+from routing import ROUTING
 from rows import SECTIONS, Bench
 
-_ALL = SECTIONS | PASSING
+_ALL = SECTIONS | PASSING | OVERLOAD | ROUTING | HEDGING
 
 
 def main() -> int:

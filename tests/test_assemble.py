@@ -9,11 +9,9 @@ import signal
 import socket
 import sqlite3
 import ssl
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -23,20 +21,8 @@ from harness.gateway import KEY, Gateway, settings
 from harness.invariants import eventually
 from harness.upstream import Upstream
 from trunkline import assemble
-from trunkline.config.load import load
 from trunkline.store import keys
 from trunkline.store.engine import open_store
-from trunkline.store.errors import StoreError
-from trunkline.store.lock import acknowledge
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[assemble.House]:
-    """What outlives the listeners, with no keys and no providers configured."""
-    opened = assemble.open_house(load(None, {}), tmp_path / "data")
-    yield opened
-    with contextlib.suppress(OSError):  # a test may have closed it
-        assemble.close_house(opened)
 
 
 @pytest.fixture(scope="module")
@@ -52,133 +38,6 @@ def gateway(upstream: Upstream, tmp_path: Path) -> Iterator[Gateway]:
     upstream.clear()
     with Gateway(settings(upstream.url), tmp_path) as running:
         yield running
-
-
-def loaded(house: assemble.House) -> list[str]:
-    """What the data directory says about who works with which keys."""
-    return (house.data / "keys.loaded").read_text().split()
-
-
-def test_the_first_key_is_made_once(house: assemble.House) -> None:
-    """Who starts for the first time gets a key; who revoked all keys must not be given a new one by a restart."""
-    key = assemble.first_key(house)
-    assert key is not None
-    assert key.startswith("tl-")
-    assert assemble.first_key(house) is None
-    keys.revoke(house.store, "first", 1)
-    assert assemble.first_key(house) is None
-
-
-def with_keys(tmp_path: Path, **names: str) -> Path:
-    """A configuration file with these client keys."""
-    file = tmp_path / "trunkline.yaml"
-    file.write_text(json.dumps({"keys": [{"name": name, "secret": secret} for name, secret in names.items()]}))
-    return file
-
-
-def test_no_first_key_beside_configured_ones(tmp_path: Path) -> None:
-    """A key in the file is the way in: another, printed on every first start of a container, would be a leak."""
-    house = assemble.open_house(load(with_keys(tmp_path, laptop=KEY), {}), tmp_path / "data")
-    assert assemble.first_key(house) is None
-    assemble.reload_keys(house)
-    assert house.live.keys.find(KEY.encode()) is not None
-    assert assemble.close_house(house)
-
-
-def test_keys_are_read_again(house: assemble.House) -> None:
-    """Created keys open, revoked ones do not, and whoever waits for it is told by process and generation."""
-    key, generation = keys.create(house.store, "laptop", ["m"], 1)
-    assert house.live.keys.find(key.encode()) is None
-    assemble.reload_keys(house)
-    principal = house.live.keys.find(key.encode())
-    assert principal is not None
-    assert (principal.name, principal.models) == ("laptop", frozenset(["m"]))
-    assert loaded(house) == [str(os.getpid()), str(generation)]
-    generation = keys.revoke(house.store, "laptop", 2)
-    assemble.reload_keys(house)
-    assert house.live.keys.find(key.encode()) is None
-    assert loaded(house) == [str(os.getpid()), str(generation)]
-
-
-def test_a_name_in_both_places_is_told(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Accounts by key would mix two holders, and nobody would know."""
-    house = assemble.open_house(load(with_keys(tmp_path, laptop=KEY, phone=f"{KEY}-2"), {}), tmp_path / "data")
-    for name in ("laptop", "ci"):
-        keys.create(house.store, name, None, 1)
-    assemble.reload_keys(house)
-    assemble.close_house(house)
-    told = [line for line in map(json.loads, capfd.readouterr().out.splitlines()) if "share a name" in line["event"]]
-    assert [(line["level"], line["names"]) for line in told] == [("warning", "laptop")]
-
-
-def test_a_key_in_both_places_has_the_rights_of_the_file(tmp_path: Path) -> None:
-    """Who reads the file must be able to trust what it says."""
-    house = assemble.open_house(load(None, {}), tmp_path / "data")
-    key, _ = keys.create(house.store, "stored", ["m"], 1)
-    assemble.close_house(house)
-    house = assemble.open_house(load(with_keys(tmp_path, written=key), {}), tmp_path / "data")
-    assemble.reload_keys(house)
-    principal = house.live.keys.find(key.encode())
-    assemble.close_house(house)
-    assert principal is not None
-    assert (principal.name, principal.models) == ("written", None)
-
-
-def test_a_directory_that_others_see_is_told(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """It is left as it is, for it may be theirs; what is in it is ours alone."""
-    (tmp_path / "open").mkdir()
-    (tmp_path / "open").chmod(0o755)
-    for place in ("open", "own"):
-        assemble.close_house(assemble.open_house(load(None, {}), tmp_path / place))
-    events = [json.loads(line)["event"] for line in capfd.readouterr().out.splitlines()]
-    assert events == ["others than its owner may look into the data directory", "stopped", "stopped"]
-    assert {path.stat().st_mode & 0o077 for path in (tmp_path / "open").iterdir()} == {0}
-
-
-def test_a_slow_reading_brings_back_no_revoked_key(house: assemble.House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two signals in a row: the reading that began first must not have the last word with what it saw."""
-    key, _ = keys.create(house.store, "laptop", None, 1)
-    real, began, go_on = keys.live, threading.Event(), threading.Event()
-
-    def slow(store: Any) -> Any:
-        found = real(store)
-        if not began.is_set():
-            began.set()
-            go_on.wait(5)
-        return found
-
-    monkeypatch.setattr(keys, "live", slow)
-    first = threading.Thread(target=assemble.reload_keys, args=(house,))
-    first.start()
-    assert began.wait(5)
-    generation = keys.revoke(house.store, "laptop", 2)
-    second = threading.Thread(target=assemble.reload_keys, args=(house,))
-    second.start()
-    second.join(0.1)
-    go_on.set()
-    first.join()
-    second.join()
-    assert house.live.keys.find(key.encode()) is None
-    assert loaded(house)[1] == str(generation)
-
-
-def test_what_is_owed_when_the_store_is_broken(house: assemble.House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stop in trouble says so and keeps the journal; it neither hangs nor claims that all is booked."""
-    monkeypatch.setattr(house.writer, "flush", lambda _: False)
-    assert assemble.close_house(house) is False
-
-
-def test_one_gateway_per_data_directory(house: assemble.House) -> None:
-    """Two would write one ledger; the second is told who has it."""
-    with pytest.raises(StoreError, match=f"process {os.getpid()}"):
-        assemble.open_house(house.snapshot, house.data)
-
-
-def test_a_journal_that_cannot_be(tmp_path: Path) -> None:
-    """A file where its directory should be: words, not a trace."""
-    (tmp_path / "journal").write_text("")
-    with pytest.raises(StoreError, match=r"journal .* cannot be used"):
-        assemble.open_house(load(None, {}), tmp_path)
 
 
 def test_the_journals_state_is_on_the_metrics_page(gateway: Gateway) -> None:
@@ -340,10 +199,3 @@ def test_tls(upstream: Upstream, tmp_path: Path) -> None:
             assert secured.recv(100).startswith(b"HTTP/1.1 200 ")
         assert gateway.get("/healthz", admin=True).status == 200
         assert b"https://" in b"".join(gateway.stderr)
-
-
-def test_acknowledged_only_by_the_one_who_serves(house: assemble.House) -> None:
-    """An acknowledgement of an earlier process must not count as this one's."""
-    acknowledge(house.data, 99)
-    assemble.reload_keys(house)
-    assert loaded(house) == [str(os.getpid()), "0"]

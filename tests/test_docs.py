@@ -111,8 +111,8 @@ def test_configuration_examples_can_be_loaded_as_they_stand(name: str, tmp_path:
     """The first thing a newcomer copies would be refused."""
     examples = re.findall(r"```yaml\n(.*?)```", page(name), re.DOTALL)
     assert examples
-    names = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "AZURE_OPENAI_API_KEY", "LAPTOP_KEY")
-    environ = dict.fromkeys(names, "key-0123456789abcdef")
+    names = ("OPENAI_API_KEY", "OPENAI_SECOND_KEY", "ANTHROPIC_API_KEY", "AZURE_OPENAI_API_KEY", "LAPTOP_KEY")
+    environ = {name: f"{name}-0123456789abcdef" for name in names}
     for example in examples:
         (tmp_path / "t.yaml").write_text(example)
         assert load(tmp_path / "t.yaml", environ).warnings == ()

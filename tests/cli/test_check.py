@@ -61,7 +61,6 @@ keys:
     assert ["all", "every", "model"] in rows
     assert ["some", "[red]small,", "lab/*"] in rows
     assert "warning: " in result.stderr
-    assert "models.[red]small.strategy: is not in force in this version" in result.stderr
 
 
 def test_every_mistake_with_its_line_and_exit_status_1(file):

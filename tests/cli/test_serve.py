@@ -162,7 +162,7 @@ def test_a_certificate_that_is_none(tmp_path: Path) -> None:
 def test_what_is_configured_is_said(tmp_path: Path) -> None:
     """With keys in the file none is made; the example names a model there is; warnings are in the log."""
     config = settings(NOWHERE)
-    config["models"]["m"]["strategy"] = "latency"
+    config["models"]["m"]["targets"] = [{"to": "lab/tiny", "weight": 2}]
     with Gateway(config, tmp_path) as gateway:
         banner = b"".join(gateway.stderr).decode()
         assert str(gateway.config_file) in banner
@@ -170,7 +170,7 @@ def test_what_is_configured_is_said(tmp_path: Path) -> None:
         assert "tl-" not in banner
         assert "keys create" not in banner
         assert json.loads(re.findall(r"-d '(.*)'", banner)[0])["model"] in config["models"]
-        assert any("strategy" in line["event"] for line in gateway.logs() if line["level"] == "warning")
+        assert any("weight" in line["event"] for line in gateway.logs() if line["level"] == "warning")
         assert KEY not in gateway.output()
 
 

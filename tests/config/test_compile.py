@@ -93,12 +93,13 @@ def test_keys_become_principals(tmp_path):
     """A configured key would be refused."""
     snapshot = compiled(
         LAB + f"models: {{m: {{targets: [lab/x]}}}}\nkeys:\n- {{name: a, secret: {SECRET}, models: [m, lab/y, 'echo/*']}}\n"
-        f"- {{name: b, hash: 'sha256:{'AB' * 32}'}}\n",
+        f"- {{name: b, hash: 'sha256:{'AB' * 32}', priority: low}}\n",
         tmp_path,
     )
     first, second = snapshot.principals
     assert (first.name, first.digest.hex(), first.models) == ("a", DIGEST, {"m", "lab/y", "echo/*"})
     assert (second.name, second.digest.hex(), second.models) == ("b", "ab" * 32, None)
+    assert (first.priority, second.priority) == ("normal", "low")
     assert snapshot.secrets() == (SECRET.encode(),)
 
 
@@ -113,7 +114,7 @@ server:
   tls: {cert: c, key: c}
   cors: {origins: ["*"]}
   limits: {max_header: 1, max_body: 2, max_upload: 16, header_timeout: 3, body_grace: 4, body_min_rate: 5, keep_alive: 6,
-    stall_timeout: 7, max_connections: 8, max_connections_per_ip: 9}
+    stall_timeout: 7, max_connections: 8, max_connections_per_ip: 9, max_requests: 17}
   drain_timeout: 10
   drain_grace: 11
   media: {enabled: false, max_size: 12, timeout: 13, allow_http: true}
@@ -128,7 +129,7 @@ ledger: {required: true}
     assert (server.tls_cert, server.tls_key) == (str(tmp_path / "c"),) * 2
     assert server.cors_origins == ("*",)
     assert (limits.max_header, server.max_body, limits.header_timeout, limits.body_grace) == (1, 2, 3.0, 4.0)
-    assert server.max_upload == 16
+    assert (server.max_upload, server.max_requests) == (16, 17)
     assert (limits.body_min_rate, limits.keep_alive, limits.stall_timeout) == (5.0, 6.0, 7.0)
     assert (limits.max_connections, limits.max_connections_per_ip) == (8, 9)
     assert (server.drain_timeout, server.drain_grace) == (10.0, 11.0)
@@ -138,24 +139,20 @@ ledger: {required: true}
     assert snapshot.warnings == ()
 
 
-def test_what_is_not_in_force_is_warned_about(tmp_path):
+def test_what_is_written_is_in_force(tmp_path):
     """An operator would believe in a strategy that is not there; fallbacks and retries are."""
     snapshot = compiled(
-        LAB + "models:\n  m:\n    strategy: latency\n    targets: [{to: lab/x, weight: 3}, groq/y]\n"
-        "    fallbacks: [echo/z]\n    retry: {}\n"
-        "  n: {targets: [lab/x, groq/y]}\n  o:\n    targets:\n    - {to: lab/x, weight: 3}\nserver: {admin: 0.0.0.0:4001}\n",
+        LAB + "models:\n  m:\n    strategy: least_busy\n    targets: [{to: lab/x, weight: 3}, groq/y]\n"
+        "    fallbacks: [echo/z]\n    retry: {}\n  n: {targets: [lab/x, groq/y]}\nserver: {admin: 0.0.0.0:4001}\n",
         tmp_path,
     )
     file = tmp_path / "t.yaml"
-    later = "is not in force in this version: the targets are tried in their order"
     assert set(snapshot.warnings) == {
-        f"{file}:4: models.m.strategy: {later}",
-        f"{file}:5: models.m.targets[0].weight: counts only with strategy: weighted",
-        f"{file}:11: models.o.targets[0].weight: counts only with strategy: weighted",
-        f"{file}:12: server.admin: the admin listener asks for no sign-in in this version; keep it to this machine",
+        f"{file}:9: server.admin: the admin listener asks for no sign-in in this version; keep it to this machine",
     }
     route = snapshot.route("m")
     assert route is not None
+    assert route.strategy == "least_busy"
     assert [(target.provider.name, target.model, target.weight) for target in route.targets] == [
         ("lab", "x", 3),
         ("groq", "y", 1),

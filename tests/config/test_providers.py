@@ -124,7 +124,7 @@ def test_what_a_provider_is_made_of():
             "headers": {"X-Title": "t", "X-Api-Key": "Bearer lab-header"},
             "tls": {"verify": "false"},
             "timeouts": {"connect": "1s"},
-            "pool": {"max_connections": "7", "max_waiting": "8", "wait": "9s", "keep_idle": "10s"},
+            "pool": {"min_connections": 2, "max_connections": "7", "max_waiting": "8", "wait": "9s", "keep_idle": "10s"},
             "max_answer": "1KiB",
             "max_stream": "2KiB",
             "proxy": "http://u:p%40ss@proxy:3128",
@@ -140,7 +140,8 @@ def test_what_a_provider_is_made_of():
     assert provider.secrets == (b"lab-secret", b"Bearer lab-header", b"lab-header")
     origin = provider.origin
     assert (origin.scheme, origin.host, origin.port, provider.speaks[provider.dialect]) == ("https", "h", 443, "/a")
-    assert (origin.max_connections, origin.max_waiting, origin.pool_wait, origin.keep_idle) == (7, 8, 9.0, 10.0)
+    assert (origin.provider, origin.min_connections, origin.max_connections) == ("lab", 2, 7)
+    assert (origin.max_waiting, origin.pool_wait, origin.keep_idle) == (8, 9.0, 10.0)
     assert not origin.tls.verify
     assert origin.proxy is not None
     assert origin.proxy.authorization == b"Basic " + base64.b64encode(b"u:p@ss")

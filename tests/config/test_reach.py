@@ -49,3 +49,14 @@ def test_an_origin_has_what_was_written(tmp_path: Path) -> None:
     made = origin(values.endpoint("http://127.0.0.1:9"), spec, HERE, where)
     assert (made.scheme, made.host, made.port, made.max_connections, made.proxy) == ("http", "127.0.0.1", 9, 3, None)
     assert [line.partition(": ")[0] for line in told] == ["providers.x.tls", "providers.x.tls.verify"]
+
+
+def test_a_pools_least_is_not_above_its_most(tmp_path: Path) -> None:
+    """A small pool needs no second setting; one that contradicts itself is a mistake, told with its place."""
+    where, told = context(tmp_path)
+    endpoint = values.endpoint("https://h")
+    small = ProviderSpec.model_validate({"pool": {"max_connections": 3}})
+    made = origin(endpoint, small, HERE, where)
+    assert (made.provider, made.min_connections, made.max_connections, told) == ("x", 3, 3, [])
+    origin(endpoint, ProviderSpec.model_validate({"pool": {"min_connections": 4, "max_connections": 3}}), HERE, where)
+    assert told == ["providers.x.pool.min_connections: is more than max_connections (3)"]

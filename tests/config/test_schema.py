@@ -26,6 +26,7 @@ def test_defaults_are_those_of_the_contract():
     limits = server.limits
     assert (limits.header_timeout, limits.body_grace, limits.body_min_rate, limits.keep_alive) == (10.0, 10.0, 1024, 75.0)
     assert (limits.stall_timeout, limits.max_connections, limits.max_connections_per_ip) == (60.0, 10_000, None)
+    assert limits.max_requests == 10_000
     assert (server.drain_timeout, server.drain_grace) == (30.0, 0.0)
     assert server.media.model_dump() == {"enabled": True, "max_size": 20 * 1024 * 1024, "timeout": 10.0, "allow_http": False}
     assert server.memory.model_dump() == {"max_size": 64 * 1024 * 1024, "ttl": 3600.0}

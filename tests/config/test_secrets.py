@@ -11,14 +11,18 @@ def test_where_secrets_stand():
         "providers": {
             "a": {"api_key": "k1", "proxy": "http://u:p@h", "headers": {"X-A": "h"}, "kind": "openai"},
             "b": {"api_key": "none"},
+            "d": {"api_keys": ["d1", "d2", "none"]},
             "c": {"aws": {"access_key_id": "id", "secret_access_key": "a1", "session_token": "a2"}},
         },
+        "models": {"m": {"rules": [{"when": {"headers": {"x-team": "research-*"}}, "use": "n"}]}},
         "keys": [{"name": "n", "secret": "s1"}, {"hash": "x", "secret": None}],
     }
     assert dict(secret_values(written)) == {
         ("providers", "a", "api_key"): "k1",
         ("providers", "a", "proxy"): "http://u:p@h",
         ("providers", "a", "headers", "X-A"): "h",
+        ("providers", "d", "api_keys", 0): "d1",
+        ("providers", "d", "api_keys", 1): "d2",
         ("providers", "c", "aws", "secret_access_key"): "a1",
         ("providers", "c", "aws", "session_token"): "a2",
         ("keys", 0, "secret"): "s1",

@@ -16,7 +16,9 @@ providers:
     headers: {x-api-key: lab-secret-12}}
 models:
   small: {targets: [lab/tiny, echo/x], timeouts: {total: 9s}}
-  org/big: {targets: [lab/org/big]}
+  org/big: {targets: [lab/org/big], aliases: [large, "old-*-big"]}
+  claude-*: {targets: ["lab/claude-*-v1", echo/x], fallbacks: ["echo/*"], facts: {context: 77}}
+  claude-*-mini: {targets: ["lab/mini"]}
 keys:
   - {name: k, secret: client-secret-0123}
 """
@@ -39,6 +41,11 @@ def snapshot(tmp_path) -> Snapshot:
         ("lab//", "lab", "/"),
         ("echo/echo", "echo", "echo"),
         ("lab/" + "x" * 256, "lab", "x" * 256),
+        ("large", "lab", "org/big"),
+        ("old-1-big", "lab", "org/big"),
+        ("claude-opus", "lab", "claude-opus-v1"),
+        ("claude-opus/4", "lab", "claude-opus/4-v1"),
+        ("claude-opus-mini", "lab", "mini"),
     ],
 )
 def test_names_that_mean_something(snapshot: Snapshot, name: str, provider: str, model: str):
@@ -64,6 +71,11 @@ def test_names_that_mean_something(snapshot: Snapshot, name: str, provider: str,
         "lab/\ud800",
         "lab/" + "x" * 257,
         "LAB/x",
+        "claude-",
+        "old--big",
+        "claude-" + "x" * 249,
+        "claude-" + "x" * 250,
+        "claude-\n",
     ],
 )
 def test_names_that_mean_nothing(snapshot: Snapshot, name: str):
@@ -99,9 +111,21 @@ def test_any_name_is_answered(name: str):
 ECHO = load(None, {})
 
 
+def test_what_stands_for_a_star(snapshot: Snapshot):
+    """A name with a star would bring its targets, but not what is known of them, what follows, or who may use it."""
+    route = snapshot.route("claude-opus")
+    assert route is not None
+    assert [target.model for target in (*route.targets, *route.fallbacks)] == ["claude-opus-v1", "x", "opus"]
+    assert [target.facts.context for target in (*route.targets, *route.fallbacks)] == [77, 77, 77]
+    assert (route.entry, route.made, route.name) == ("claude-*", True, "claude-opus")
+    written = snapshot.route("large")
+    assert written is not None
+    assert (written.entry, written.made, written.name) == ("org/big", False, "large")
+
+
 def test_models_that_can_be_listed(snapshot: Snapshot):
     """`GET /v1/models` would hide what may be asked for."""
-    assert snapshot.models() == [("small", "lab"), ("org/big", "lab"), ("echo/echo", "echo")]
+    assert snapshot.models() == [("small", "lab"), ("org/big", "lab"), ("large", "lab"), ("echo/echo", "echo")]
 
 
 def test_secrets_for_the_mask_longest_first(snapshot: Snapshot):
@@ -113,4 +137,4 @@ def test_nothing_shows_a_secret(snapshot: Snapshot):
     """A traceback or a debug log would hold every key."""
     shown = repr(snapshot) + str(snapshot) + repr(snapshot.providers) + repr(snapshot.routes) + repr(snapshot.server)
     assert "-secret-" not in shown
-    assert "2 providers, 2 models, 1 keys" in repr(snapshot)
+    assert "2 providers, 3 models, 1 keys" in repr(snapshot)

@@ -65,7 +65,8 @@ def settings(upstream: Upstream) -> dict[str, Any]:
     return {
         "server": {"listen": "127.0.0.1:0", "admin": "127.0.0.1:0"},
         "providers": {
-            kind: {"base_url": f"{place}/{kind}/v1", "api_key": PROVIDER_KEY, "dialect": "openai_chat"} for kind in KINDS
+            kind: {"base_url": f"{place}/{kind}/v1", "api_key": PROVIDER_KEY, "dialect": "openai_chat", "breaker": False}
+            for kind in KINDS
         },
         "keys": [{"name": "tester", "secret": KEY}],
     }

@@ -104,7 +104,9 @@ class Stage:
         self.upstream.script(self._play)
         self.cut = "whole"
         place = f"http://{self.upstream.host}:{self.upstream.port}"
-        providers = {part.name: {**part.settings, "base_url": f"{place}/{part.name}"} for part in self.parts.values()}
+        providers = {
+            part.name: {**part.settings, "breaker": False, "base_url": f"{place}/{part.name}"} for part in self.parts.values()
+        }
         self.gateway = gateway_of(
             {
                 "server": {"listen": "127.0.0.1:0", "admin": "127.0.0.1:0"},

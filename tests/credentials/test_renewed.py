@@ -56,8 +56,8 @@ class Bench:
     """One credential with all that it hangs on."""
 
     def __init__(self) -> None:
-        self.source, self.clock = Source(), Clock()
-        self.credential = Renewed(self.source, clock=self.clock, mono=self.clock)
+        self.source, self.clock, self.wall = Source(), Clock(), Clock()
+        self.credential = Renewed(self.source, clock=lambda: self.wall() + self.clock(), mono=self.clock)
 
     async def lines(self) -> bytes:
         """What a request gets."""
@@ -224,6 +224,25 @@ def test_an_expired_token_is_never_sent():
     run(test)
 
 
+@pytest.mark.parametrize("jump", [-3600.0, 600.0, 86_400.0])
+def test_a_clock_that_is_set_makes_no_token_younger(jump: float):
+    """Set back by an hour, the token would be sent for an hour after its end; set on, it is fetched once more, at most."""
+
+    async def test(bench: Bench) -> None:
+        bench.source.give(Token("one", 3600))
+        await bench.lines()
+        bench.source.give(Token("two", 3600))
+        bench.wall.now += jump
+        assert (b"two" if jump > 3600 else b"one") in await bench.lines()
+        assert b"two" in await bench.lines() or jump < 3600, "and not fetched again and again"
+        assert bench.source.calls == (2 if jump > 3600 else 1)
+        bench.source.give(Token("three", 3600))
+        bench.clock.now += 3591
+        assert (b"three" if jump > 3600 else b"two") in await bench.lines()
+
+    run(test)
+
+
 @pytest.mark.parametrize("bad", [ValueError("secret-in-words"), Token("two words", 10), Token("a\r\nb: c", 10), Token("", 10)])
 def test_what_is_no_token_is_a_failure(bad: Token | Exception):
     """A library's surprise would hang every request, or a header be smuggled."""
@@ -321,11 +340,11 @@ def test_the_wall_clock_is_the_usual_one():
         credential = Renewed(source)
         source.give(Token("abc", 3600))
         await credential.lines(REQUEST)
-        seen.append(credential._until)
+        seen.extend(credential._got)
         credential.close()
 
     asyncio.run(inside())
-    assert seen[0] > 1_700_000_000
+    assert seen[0] > 1_700_000_000 > seen[1]
 
 
 def test_a_token_shows_nothing_of_itself():

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trunkline.canon.chat import NOTHING, Choice, Media, Reply, Seal, Text, Thinking, ToolCall
+from trunkline.canon.chat import NOTHING, Choice, Media, Refusal, Reply, Seal, Text, Thinking, ToolCall
 from trunkline.canon.errors import GatewayError, Kind
 from trunkline.canon.stream import Begin, Close, Count, Delta, End, Event, Extra, Fail, Finished, Open, unfold
 from trunkline.canon.usage import NO_USAGE, Usage
@@ -18,7 +18,7 @@ from trunkline.dialects.dialect import Ask, Frame
 from trunkline.dialects.ollama.reader import OllamaReader
 from trunkline.dialects.ollama.writer import OllamaWriter
 from trunkline.dialects.table import DIALECTS
-from trunkline.dialects.translate import Translation, has_state, renamed
+from trunkline.dialects.translate import Translation, emptied, has_state, renamed
 
 FRAME = Frame(Ask({}, "alias", stream=True, include_usage=True), "req", 1_700_000_000)
 USAGE = Usage(input=3, output=4, basis="reported")
@@ -286,3 +286,40 @@ def test_what_a_writer_ends_a_stream_with_by_itself_is_its_error() -> None:
     writer.error = GatewayError(Kind.UPSTREAM_FAILED, "It could not finish.")
     translation.close()
     assert translation.error is writer.error
+
+
+TEXT, REFUSAL, THOUGHT = Text("I can"), Refusal("I cannot"), Thinking("Can I?")
+
+
+@pytest.mark.parametrize(
+    ("choices", "empty"),
+    [
+        ([Choice((), "content_filter")], True),
+        ([Choice((Text(" "), THOUGHT, REFUSAL), "content_filter")], True),
+        ([Choice((), "content_filter"), Choice((TEXT,), "stop")], False),
+        ([Choice((TEXT,), "content_filter")], False),
+        ([Choice((ToolCall("1", "f", "{}"),), "content_filter")], False),
+        ([Choice((REFUSAL,), "stop")], False),
+        ([Choice((), "stop")], False),
+    ],
+)
+def test_what_a_filter_emptied(choices: list[Choice], empty: bool) -> None:
+    """It may go to another provider; anything that a client can use may not be taken from it."""
+    assert emptied(Reply("ollama", "id", "m", tuple(choices))) is empty
+
+
+@pytest.mark.parametrize(
+    ("events", "filtered"),
+    [
+        ([], False),
+        ([Finished("content_filter", "SAFETY")], True),
+        ([Finished("content_filter"), Finished("stop", choice=1)], False),
+        ([Open(0, Text("")), Close(0), Finished("content_filter")], True),
+        ([Open(0, Text("")), Delta(0, "I"), Close(0), Finished("content_filter")], False),
+    ],
+)
+def test_a_stream_that_a_filter_ends_at_once(events: list[Event], filtered: bool) -> None:
+    """Before a word was said it may go to another provider; not after one."""
+    tap = Translation("ollama", Given([Begin("id", "m"), *events]), Names(), {})
+    tap.feed(b"x" * 50)
+    assert tap.filtered() is filtered

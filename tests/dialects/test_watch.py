@@ -47,3 +47,11 @@ def test_an_event_too_long_to_be_held_goes_out_once_counted() -> None:
         sent += watch._loosened()
     assert (watch.unread, watch.opened) == (1, True)
     assert sent + watch._cut.release() == b"x" * (HOLD + 1) + b"y" * 10 + b"z"
+
+
+def test_without_a_word_for_it_nothing_is_filtered() -> None:
+    """Another provider would be asked, and paid, for nothing."""
+    watch = Watch()
+    assert not watch.filtered()
+    watch.finish = "content_filter"
+    assert not watch.filtered()

@@ -10,6 +10,7 @@ import pytest
 from msgspec import structs
 
 from trunkline.canon.errors import GatewayError, Kind
+from trunkline.edge.client import Client
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 
@@ -210,6 +211,19 @@ async def test_one_that_closed_while_idle_is_not_used(rig: Any, wire: Any, says:
         assert rig.accepted == count
 
 
+async def test_connections_to_places_that_are_no_more_are_closed(rig: Any, wire: Any, says: Any) -> None:
+    """A provider that was taken out of the configuration sees us go; the others keep what is warm."""
+    origins = [await rig.provider(says(OK)) for _ in range(2)]
+    for origin in origins:
+        await ask(rig, wire(origin))
+    pools = [rig.client.pools[origin] for origin in origins]
+    rig.client.keep([origins[1]])
+    assert [pool.idle for pool in pools] == [0, 1]
+    assert list(rig.client.pools) == origins[1:], "what is no more must not be told of for ever"
+    await rig.until(lambda: [pool.open for pool in pools] == [0, 1])
+    assert await ask(rig, wire(origins[0])) == b"hello", "a request that began before goes on to be served"
+
+
 async def test_idle_connections_are_closed_when_old(rig: Any, wire: Any, says: Any) -> None:
     """Load balancers forget silent connections; a request on a forgotten one hangs."""
     origin = structs.replace(await rig.provider(says(OK)), keep_idle=0.05)
@@ -355,9 +369,24 @@ async def test_pools_nobody_uses_are_forgotten(rig: Any, wire: Any, says: Any, m
     for wait in (1.0, 2.0, 3.0, 4.0):
         one = structs.replace(origin, pool_wait=wait)
         assert await ask(rig, wire(one)) == b"hello"
-        rig.client.close()
-        await rig.until(lambda one=one: rig.client.pools[one].open == 0)
+        pool = rig.client.pools[one]
+        pool.shed()
+        await rig.until(lambda pool=pool: pool.open == 0)
     assert len(rig.client.pools) <= 2
+
+
+async def test_a_pool_that_was_replaced_is_forgotten(rig: Any, wire: Any, says: Any) -> None:
+    """A reload with other bounds makes another pool: what is told of the provider must not be the sum of both for ever."""
+    origin = structs.replace(await rig.provider(says(OK)), provider="p")
+    other = structs.replace(origin, provider="q")
+    for wait in (1.0, 2.0, 3.0):
+        one = structs.replace(origin, pool_wait=wait)
+        for place in (one, other):
+            assert await ask(rig, wire(place)) == b"hello"
+        pool = rig.client.pools[one]
+        pool.shed()
+        await rig.until(lambda pool=pool: pool.open == 0)
+    assert sorted(told.provider for told in rig.client.pools_told()) == ["p", "q"]
 
 
 async def test_close_lets_go_of_idle_connections_only(rig: Any, wire: Any, read_request: Any) -> None:
@@ -373,10 +402,11 @@ async def test_close_lets_go_of_idle_connections_only(rig: Any, wire: Any, read_
 
     origin = await rig.provider(script)
     answer = await rig.client.send(wire(origin))
+    pool = rig.client.pools[origin]
     rig.client.close()
     assert await answer.read() == b"hello"
     rig.client.close()
-    await rig.until(lambda: rig.client.pools[origin].open == 0)
+    await rig.until(lambda: pool.open == 0)
 
 
 # desync -----------------------------------------------------------------------------------------------------------------
@@ -456,3 +486,123 @@ async def test_a_connection_the_provider_closes_at_once(rig: Any, wire: Any) -> 
     error = await refused_by(rig, wire(origin))
     assert error.kind in {Kind.UPSTREAM_BROKEN, Kind.UPSTREAM_UNREACHABLE}
     await rig.until(lambda: rig.client.pools[origin].open == 0)
+
+
+# adapting ---------------------------------------------------------------------------------------------------------------
+
+
+async def test_two_providers_at_one_place_share_no_pool(rig: Any, wire: Any, read_request: Any) -> None:
+    """docs/faults.md B10: two accounts behind one address; the stuck one's requests take no connection of the other's."""
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        _, body = await read_request(reader)
+        if body == b"ask":
+            writer.write(OK)
+        await reader.read()
+
+    place = await rig.provider(script, max_connections=2, pool_wait=0.05)
+    stuck, good = (structs.replace(place, provider=name) for name in ("stuck", "good"))
+    tasks = [asyncio.ensure_future(rig.client.send(wire(stuck, b"hang"))) for _ in range(5)]
+    assert await ask(rig, wire(good, b"ask")) == b"hello"
+    await asyncio.wait(tasks[2:])
+    assert {told.provider: (told.busy, told.rejected) for told in rig.client.pools_told()} == {"stuck": (2, 3), "good": (0, 0)}
+    for task in tasks:
+        task.cancel()
+    await rig.until(lambda: rig.client.pools[stuck].open == 0)
+
+
+@pytest.mark.parametrize("sign", [b"503 Busy", b"504 Late", b"529 Overloaded", b"late", b"429 Limit", b"500 Broken", b"200 OK"])
+async def test_what_narrows_a_provider(rig: Any, wire: Any, read_request: Any, sign: bytes) -> None:
+    """Overload does; a limit on our account, or a fault in one request, is no reason to let everybody wait."""
+    there = asyncio.Event()
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        if sign != b"late":
+            await there.wait()
+            writer.write(b"HTTP/1.1 %b\r\nContent-Length: 5\r\n\r\nhello" % sign)
+        await reader.read()
+
+    origin = await rig.provider(script)
+    deadline = 0.05 if sign == b"late" else 10.0
+    tasks = [asyncio.ensure_future(ask(rig, wire(origin, first_byte=deadline))) for _ in range(30)]
+    await rig.until(lambda: rig.accepted == 30)
+    there.set()
+    await asyncio.wait(tasks)
+    (told,) = rig.client.pools_told()
+    assert told.asking == 0
+    assert (told.limit < 30) is (sign not in {b"429 Limit", b"500 Broken", b"200 OK"})
+
+
+async def test_an_overloaded_provider_is_asked_less_and_then_more_again(
+    rig: Any, wire: Any, read_request: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It refuses what is more than 20 at once: soon it is asked so many and no more, and nobody is refused for long."""
+    monkeypatch.setattr("trunkline.edge.width._APART", 0.02)
+    running, limit = 0, 20
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal running
+        while True:
+            await read_request(reader)
+            running += 1
+            over = running > limit
+            await asyncio.sleep(0.005)
+            running -= 1
+            writer.write(OK.replace(b"200 OK", b"503 Busy") if over else OK)
+
+    origin = await rig.provider(script, pool_wait=10.0, min_connections=2)
+    statuses: list[int] = []
+
+    async def client(rounds: int) -> None:
+        for _ in range(rounds):
+            answer = await rig.client.send(wire(origin))
+            await answer.read()
+            statuses.append(answer.status)
+
+    await asyncio.gather(*(client(30) for _ in range(100)))
+    narrowed = rig.client.pools_told()[0].limit
+    assert narrowed < 40
+    assert statuses[-1000:].count(503) < statuses[:1000].count(503) / 2
+    limit, statuses[:] = 1000, []
+    await asyncio.gather(*(client(30) for _ in range(100)))
+    assert rig.client.pools_told()[0].limit > narrowed
+    assert statuses.count(503) == 0
+    assert rig.client.pools_told()[0].asking == 0
+
+
+async def test_long_streams_do_not_keep_others_out(rig: Any, wire: Any, read_request: Any) -> None:
+    """A hundred streams that run, and then trouble: the pool narrows for new requests, and still has places for them."""
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            _, body = await read_request(reader)
+            if body != b"hang":
+                writer.write(OK if body == b"ask" else b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+
+    origin = await rig.provider(script, pool_wait=5.0)
+    streams = [await rig.client.send(wire(origin, b"stream")) for _ in range(100)]
+    hanging = (rig.client.send(wire(origin, b"hang", first_byte=0.02)) for _ in range(30))
+    await asyncio.gather(*hanging, return_exceptions=True)
+    (told,) = rig.client.pools_told()
+    assert told.limit < 30 < 100 <= told.busy
+    assert await asyncio.gather(*(ask(rig, wire(origin, b"ask")) for _ in range(50))) == [b"hello"] * 50
+    for stream in streams:
+        stream.close()
+
+
+async def test_a_provider_that_moved_is_found(rig: Any, wire: Any, says: Any) -> None:
+    """docs/faults.md B13: connections that are open stay; the next one goes where the name leads then."""
+    answers = [["127.0.0.9"], ["127.0.0.1"]]
+
+    async def resolve(host: str, port: int) -> list[str]:
+        return answers.pop(0) if len(answers) > 1 else answers[0]
+
+    client = Client(rig.loop, rig.sweep, resolve)
+    origin = structs.replace(await rig.provider(says(OK)), host="moving.example")
+    with pytest.raises(GatewayError) as refused:
+        await client.send(wire(origin))
+    assert refused.value.kind is Kind.UPSTREAM_UNREACHABLE
+    client._names._names["moving.example"].until -= 1.0  # the second between two look-ups passes
+    assert await (await client.send(wire(origin))).read() == b"hello"
+    client.close()

@@ -14,7 +14,7 @@ import trustme
 from msgspec import structs
 
 from trunkline.canon.errors import GatewayError, Kind
-from trunkline.canon.wire import Body, TlsSettings
+from trunkline.canon.wire import Body, Deadlines, TlsSettings
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 PIECE = b"x" * 50_000
@@ -222,7 +222,7 @@ async def test_an_answer_stops_no_upload_but_its_own(rig: Any, wire: Any) -> Non
         writer.write(OK)
 
     origin = await rig.provider(script)
-    connection = await rig.client._pool(origin).fresh()
+    connection = await rig.client._pool(origin).fresh(Deadlines())
     body = Parts(b"first", length=5)
     connection.exchange(wire(origin, body))
     await rig.until(lambda: body.brought and connection._sending is None)

@@ -13,6 +13,7 @@ from harness.invariants import Case, eventually
 from harness.script import END, STREAM_HEADERS, Close, Pause, Seen, Step, chunk, completion, head, replay
 from harness.upstream import Upstream
 
+pytestmark = pytest.mark.usefixtures("own_target")
 MIB = 2**20
 DATA = b'data: {"id":"c","choices":[{"index":0,"delta":{"content":"hi"},"finish_reason":null}]}'
 STOP = b'data: {"id":"c","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}'

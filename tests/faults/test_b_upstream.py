@@ -18,6 +18,7 @@ from harness.invariants import Case, eventually
 from harness.script import END, STREAM_HEADERS, Close, Hold, Pause, Reset, Step, chunk, completion, delta, head
 from harness.upstream import Upstream
 
+pytestmark = pytest.mark.usefixtures("own_target")
 TICK = 0.4
 """How late a deadline may be noticed, on a busy machine."""
 
@@ -197,7 +198,7 @@ def test_b3_error_event_in_mid_stream(case: Case) -> None:
 def test_b3_the_sdk_raises(case: Case) -> None:
     """The official SDK must see a broken stream as an exception: this is what the error event is for."""
     url = f"http://{case.gateway.listen[0]}:{case.gateway.listen[1]}/v1"
-    ask: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+    ask: dict[str, Any] = {"model": case.gateway.model, "messages": [{"role": "user", "content": "hi"}]}
     with openai.OpenAI(base_url=url, api_key=KEY, max_retries=0) as client:
         stream = client.chat.completions.create(**ask, stream=True, extra_body={"x_mock": "frames=8;rst_at=4"})
         assert len([next(stream) for _ in range(4)]) == 4

@@ -60,3 +60,10 @@ def test_anything_else(inside: Inside, path: str) -> None:
 def test_a_body_is_not_read(inside: Inside) -> None:
     """Nobody signs in here: what is sent must not be kept."""
     assert ask(inside, "GET", "/metrics", b"x" * 1000).status == 413
+
+
+def test_status(inside: Inside) -> None:
+    """`trunkline status` reads it; what it says belongs elsewhere."""
+    reply = ask(inside, "GET", "/status")
+    assert (reply.status, reply.header("content-type"), reply.json) == (200, "application/json", {})
+    assert ask(inside, "POST", "/status").status == 405

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from harness.client import Reply, request
 from harness.gateway import KEY, NARROW_KEY, PROVIDER_KEY
+from harness.invariants import eventually
 from harness.upstream import Upstream
 from pipeline.inside import ORIGIN, OTHERS, Inside, bearer
 from trunkline.policy.failures import Failures
@@ -328,3 +331,157 @@ def test_only_forms_may_be_long(inside: Inside) -> None:
             reply = wire.read_reply()
         assert reply is not None
         assert reply.status == status
+
+
+GEMINI = "/v1beta/models/m:generateContent"
+
+
+@pytest.fixture
+def full(inside: Inside) -> Iterator[Inside]:
+    """A gateway that has as many requests in flight as it may have."""
+
+    def fill(count: int) -> None:
+        inside.metrics_page.requests_in_flight += count
+
+    inside.do(lambda: fill(10_000))
+    yield inside
+    inside.do(lambda: fill(-10_000))
+
+
+def shed(inside: Inside) -> dict[str, int]:
+    """How many were turned away so far."""
+    return dict(inside.gateway.shedder.refused())
+
+
+@pytest.mark.parametrize("path", [CHAT, "/v1/responses", "/v1/messages", GEMINI, "/api/chat", "/v1/embeddings", MODELS])
+def test_under_load_every_dialect_says_so(full: Inside, upstream: Upstream, path: str) -> None:
+    """An SDK tries again where it understands that it should."""
+    method = "GET" if path == MODELS else "POST"
+    before = shed(full)["normal"]
+    reply = ask(full, method, path, [*bearer(), ("origin", ORIGIN)], b"{}" if method == "POST" else None)
+    assert reply.status == 503
+    assert 1 <= int(reply.header("retry-after") or 0) <= 8
+    assert reply.header("x-request-id")
+    assert reply.header("access-control-allow-origin") == ORIGIN
+    assert reply.json["error"]
+    assert shed(full)["normal"] == before + 1
+    assert upstream.requests == []
+
+
+def test_under_load_strangers_are_strangers_and_health_is_told(full: Inside) -> None:
+    """A load balancer would take a busy process out of service; a wrong key would be told to try again."""
+    before = shed(full)
+    assert ask(full, "POST", CHAT, bearer("tl-no"), b"{}").status == 401
+    assert ask(full, "GET", "/nothing", []).status == 404
+    assert ask(full, "OPTIONS", CHAT, []).status == 204
+    for path in ("/healthz", "/readyz", "/"):
+        assert ask(full, "GET", path, []).status == 200
+    assert full.get("/metrics", admin=True).status == 200
+    assert shed(full) == before
+
+
+def test_under_load_a_connection_is_kept(full: Inside) -> None:
+    """Whoever is told to come back would pay for a new connection, and so would we."""
+    with full.connect() as wire:
+        for _ in range(3):
+            wire.send(full.chat_bytes(user="u" * 60_000))
+            reply = wire.read_reply()
+            assert reply is not None
+            assert (reply.status, reply.header("connection")) == (503, None)
+
+
+CLOSING = {
+    "long": [("content-length", "30000000")],
+    "in chunks": [("transfer-encoding", "chunked")],
+    "on invitation": [("content-length", "10"), ("expect", "100-continue")],
+}
+
+
+@pytest.mark.parametrize("name", CLOSING)
+def test_under_load_a_long_body_is_not_awaited(full: Inside, name: str) -> None:
+    """It would be read for nothing; the log does not tell of each of them either."""
+    with full.connect() as wire:
+        wire.send(request("POST", "/v1/messages", [*bearer(), *CLOSING[name]]))
+        reply = wire.read_reply()
+    assert reply is not None
+    assert (reply.status, reply.header("connection")) == (503, "close")
+    assert (reply.json["type"], bool(reply.header("retry-after"))) == ("error", True)
+
+
+def test_under_load_the_log_has_a_line_a_second(upstream: Upstream, tmp_path: Path) -> None:
+    """A line for each refusal would cost more than the refusal, and fill the disk; none at all would leave it unexplained."""
+    upstream.clear()
+    with Inside(tmp_path, upstream.url) as inside:
+        inside.do(lambda: inside.gateway.tick(0.0, 1.0, 1))
+        inside.do(lambda: setattr(inside.metrics_page, "requests_in_flight", 10_000))
+        assert [inside.chat().status for _ in range(3)] == [503] * 3
+        for late in (0.25, 0.0, 0.0):
+            inside.do(lambda late=late: inside.gateway.tick(late, 1.0, 1))
+        assert inside.chat().status == 503
+        inside.do(lambda: inside.gateway.tick(0.0, 1.0, 1))
+        inside.do(lambda: setattr(inside.metrics_page, "requests_in_flight", 0))
+        lines = inside.lines()
+    (line,) = lines
+    assert (line["event"], line["level"]) == ("turned away under load", "warning")
+    assert (line["high"], line["normal"], line["low"]) == (0, 3, 0)
+    assert (line["late_ms"], line["in_flight"]) == (250, 10_000)
+
+
+def test_a_bound_that_was_changed_is_in_force_at_the_next_tick(upstream: Upstream, tmp_path: Path) -> None:
+    """A reload of the configuration would change nothing."""
+    upstream.clear()
+    with Inside(tmp_path, upstream.url) as inside:
+        live = inside.parts.live
+        server = msgspec.structs.replace(live.snapshot.server, max_requests=1)
+        live.snapshot = msgspec.structs.replace(live.snapshot, server=server)
+        inside.do(lambda: setattr(inside.metrics_page, "requests_in_flight", 1))
+        assert inside.chat().status == 200
+        inside.do(lambda: inside.gateway.tick(0.0, 1.0, 1))
+        assert inside.chat().status == 503
+        inside.do(lambda: setattr(inside.metrics_page, "requests_in_flight", 0))
+
+
+def test_many_refusals_wait_for_a_tick(upstream: Upstream, tmp_path: Path) -> None:
+    """Refusing must not keep the process busy: the answer comes, a little later, and the connection goes on."""
+    upstream.clear()
+    with Inside(tmp_path, upstream.url) as inside, inside.connect() as wire:
+        shedder = inside.gateway.shedder
+
+        def flood() -> None:
+            inside.metrics_page.requests_in_flight = 10_000
+            for _ in range(100_000):
+                shedder.admits("low", 10_000)
+            inside.gateway.tick(0.0, 1.0, 1)
+
+        inside.do(flood)
+        wire.send(inside.chat_bytes())
+        eventually(lambda: shed(inside)["normal"] == 1, "turned away")
+        assert wire.rest(0.01) == b""
+        inside.do(lambda: inside.gateway.tick(2.0, 1.0, 1))
+        reply = wire.read_reply()
+        assert reply is not None
+        assert reply.status == 503
+        inside.do(lambda: setattr(inside.metrics_page, "requests_in_flight", 0))
+        assert inside.chat().status == 200
+
+
+def test_a_slot_that_was_free_may_be_taken_when_the_body_is_there(upstream: Upstream, tmp_path: Path) -> None:
+    """Bodies take their time: all whose heads came while there was room would become exchanges, bound or no bound."""
+    upstream.clear()
+    config = {"server": {"limits": {"max_requests": 1}}}
+    with Inside(tmp_path, upstream.url, config=config) as inside, inside.connect() as first, inside.connect() as second:
+        data = inside.chat_bytes(model="patient", mock="hold")
+        for wire in (first, second):
+            wire.send(data[:-1])
+        assert inside.get("/healthz").status == 200
+        first.send(data[-1:])
+        upstream.wait_requests(1)
+        second.send(data[-1:])
+        refused = second.read_reply()
+        assert refused is not None
+        assert (refused.status, refused.error["code"]) == (503, "overloaded")
+        upstream.release()
+        served = first.read_reply()
+        assert served is not None
+        assert served.status == 200
+        assert len(inside.books.opened) == 1

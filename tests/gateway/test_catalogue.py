@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness.gateway import NARROW_KEY
+from harness.gateway import KEY, NARROW_KEY, settings
+from harness.upstream import Upstream
 from pipeline.inside import Inside
 
 ANTHROPIC = [("anthropic-version", "2023-06-01")]
@@ -55,6 +57,27 @@ def test_one_model(inside: Inside, path: str, headers: list[tuple[str, str]], as
         else:
             assert reply.status == 404
             assert name in json.dumps(told["error"])
+
+
+def test_names_of_the_model_and_of_the_key(upstream: Upstream, tmp_path: Path) -> None:
+    """A menu would offer names that mean nothing to this key, or hide those that do."""
+    models = settings(upstream.url)["models"]
+    models["m"]["aliases"] = ["quick", "old-*"]
+    models["gpt-*"] = {"targets": ["lab/*"]}
+    keys = [
+        {"name": "tester", "secret": KEY},
+        {"name": "narrow", "secret": NARROW_KEY, "models": ["m"], "aliases": {"default": "m", "dear": "costly"}},
+    ]
+    with Inside(tmp_path / "house", upstream.url, config={"models": models, "keys": keys}) as inside:
+        everything = _names(json.loads(inside.ask("/v1/models").body))
+        assert {"m", "quick", "costly", "patient", "echo/echo"} <= everything
+        assert not any("*" in name for name in everything)
+        assert "default" not in everything
+        assert _names(json.loads(inside.ask("/v1/models", key=NARROW_KEY).body)) == {"m", "quick", "default"}
+        told = {name: inside.ask(f"/v1/models/{name}", key=NARROW_KEY).status for name in ("default", "dear", "old-1", "gpt-1")}
+        assert told == {"default": 200, "dear": 404, "old-1": 200, "gpt-1": 404}
+        assert json.loads(inside.ask("/v1/models/default", key=NARROW_KEY).body)["id"] == "default"
+        assert inside.ask("/v1/models/gpt-1").status == 200
 
 
 def test_the_version_is_one(inside: Inside) -> None:

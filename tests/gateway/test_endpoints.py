@@ -183,7 +183,7 @@ def test_only_probes_are_public() -> None:
     """What needs no key tells nothing but life."""
     assert {path for path, endpoint in DATA.items() if endpoint.public} == {"/", "/healthz", "/readyz"}
     assert "/metrics" not in DATA
-    assert set(ADMIN) == {"/healthz", "/readyz", "/metrics"}
+    assert set(ADMIN) == {"/healthz", "/readyz", "/metrics", "/status"}
 
 
 @pytest.mark.parametrize(

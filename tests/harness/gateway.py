@@ -83,6 +83,9 @@ def settings(
 class Gateway:
     """One gateway, possibly restarted several times on the same data."""
 
+    model = "m"
+    """What chat requests ask for that say nothing else."""
+
     def __init__(
         self,
         config: Mapping[str, Any] | str,
@@ -266,7 +269,7 @@ class Gateway:
             for name in ("mock", "nonce"):
                 if name in fields:
                     fields[f"x_{name}"] = fields.pop(name)
-            body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "hello"}], **fields}).encode()
+            body = json.dumps({"model": self.model, "messages": [{"role": "user", "content": "hello"}], **fields}).encode()
         credential = [("authorization", f"Bearer {key}")] if key is not None else []
         return request("POST", "/v1/chat/completions", [*credential, ("content-type", "application/json"), *headers], body)
 
@@ -367,6 +370,13 @@ class Gateway:
         with contextlib.closing(sqlite3.connect(f"file:{self.data}/trunkline.db?mode=ro", uri=True)) as database:
             rows = database.execute("SELECT id, outcome, status FROM usage ORDER BY started_ns").fetchall()
         return [{"id": row[0], "outcome": row[1], "status": row[2]} for row in rows]
+
+    def stored_row(self, ident: str | None) -> dict[str, Any] | None:
+        """One whole row that reached the database, by its request's id; None where there is none (yet)."""
+        with contextlib.closing(sqlite3.connect(f"file:{self.data}/trunkline.db?mode=ro", uri=True)) as database:
+            database.row_factory = sqlite3.Row
+            row = database.execute("SELECT * FROM usage WHERE id = ?", (ident,)).fetchone()
+        return None if row is None else dict(row)
 
     def rss(self) -> int:
         """Resident bytes."""

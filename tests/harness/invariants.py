@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.client import Reply
 from harness.gateway import KEY, NARROW_KEY, PROVIDER_KEY, Gateway
 from harness.upstream import Upstream
 
@@ -45,6 +46,8 @@ class Case:
     """File descriptors that may be open beyond those of the first case: a database connection, a log reader's question."""
     waived: set[str] = field(default_factory=set)
     """Invariants that cannot hold for this case, by name: `ledger`, `fds`, `errors` (a crash of our own in the log)."""
+    others: tuple[Upstream, ...] = ()
+    """Further providers, for which the same must hold; `upstream` is the one that the model `m` asks first."""
     _rows_before: set[str] = field(default_factory=set)
     _lines_before: int = 0
 
@@ -54,7 +57,8 @@ class Case:
             self.gateway.booked = self._book_all()
             self.gateway.idle_fds = self.idle_fds()
         self._rows_before = self.gateway.booked
-        self.upstream.clear()
+        for one in self._upstreams:
+            one.clear()
         self._lines_before = len(self.gateway.stdout)
 
     def _book_all(self) -> set[str]:
@@ -65,18 +69,24 @@ class Case:
 
     def idle_fds(self) -> int:
         """Open descriptors without the pooled provider connections, which may stay."""
-        return self.gateway.fds() - self.upstream.open
+        return self.gateway.fds() - sum(one.open for one in self._upstreams)
+
+    @property
+    def _upstreams(self) -> tuple[Upstream, ...]:
+        return (self.upstream, *self.others)
 
     def check(self) -> None:
         """Everything that must hold. Raises AssertionError that names what does not."""
         gateway, upstream = self.gateway, self.upstream
         assert gateway.alive, f"the gateway died\n{gateway.output()}"
         eventually(lambda: gateway.in_flight() == 0, lambda: f"in flight back to 0 (is {gateway.in_flight()})")
-        eventually(lambda: upstream.busy == 0, "no provider connection busy")
-        assert upstream.strays == [], f"bytes outside any request reached the provider: {upstream.strays}"
+        for one in self._upstreams:
+            eventually(lambda one=one: one.busy == 0, "no provider connection busy")
+            assert one.strays == [], f"bytes outside any request reached the provider: {one.strays}"
         expected = len(upstream.requests) if self.rows is None else self.rows
-        upstream.script(None)
-        after = gateway.chat(nonce="after-the-case")
+        for one in self._upstreams:
+            one.script(None)
+        after = self._next()
         assert (after.status, after.complete) == (200, True), f"the next request got {after}"
         assert after.content == "after-the-case", f"the next request got somebody else's answer: {after}"
         if "fds" not in self.waived:
@@ -89,6 +99,17 @@ class Case:
             crashes = [line for line in gateway.logs()[self._lines_before :] if line.get("level") == "error"]
             assert crashes == [], f"an error of our own: {crashes[:3]}"
         self.check_secrets()
+
+    def _next(self) -> Reply:
+        """The next request's answer. A provider that many cases failed may rest, and be asked a few times a second only."""
+        found: list[Reply] = []
+
+        def answered() -> bool:
+            found.append(self.gateway.chat(nonce="after-the-case"))
+            return found[-1].status != 503 or found[-1].error["code"] != "providers_resting"
+
+        eventually(answered, "the next request is let through")
+        return found[-1]
 
     def new_rows(self) -> list[dict[str, Any]]:
         """The rows since the case began, from `trunkline usage export`."""

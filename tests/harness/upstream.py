@@ -137,6 +137,10 @@ class Upstream:
         """Refuse new connections; the open ones stay."""
         self._thread.call(self._server.close)
 
+    def reopen_listener(self) -> None:
+        """Listen again, on the same port."""
+        self._server = self._thread.run(self._listen(self.host, self.port))
+
     def stop(self) -> None:
         """Close everything."""
 

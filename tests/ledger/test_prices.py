@@ -231,3 +231,10 @@ def test_the_bundled_list_agrees_with_the_package_on_every_model():
 def test_an_owner_before_the_name(kind: str, model: str, known: bool) -> None:
     """A request that a client spells with an owner costs the same; at a reseller the owner is part of what is bought."""
     assert (Prices.load().find(kind, model) is not None) is known
+
+
+def test_tokens_are_compared_by_their_price():
+    """Routes by cost ask for it with every request; a model without a price has none."""
+    prices = Prices.load()
+    assert prices.per_token("openai", "gpt-4.1", 0) == (2000.0, 8000.0)
+    assert prices.per_token("openai", "no-such-model", 0) is None

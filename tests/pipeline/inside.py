@@ -40,7 +40,8 @@ from trunkline.pipeline.exchange import Live, Parts
 from trunkline.pipeline.memory import Memory
 from trunkline.policy.failures import Failures
 from trunkline.policy.keys import KeyRing
-from trunkline.routing.health import Health
+from trunkline.policy.overload import Shedder
+from trunkline.routing.standing import Standings
 from trunkline.telemetry.log import Log
 from trunkline.telemetry.metrics import Metrics
 
@@ -116,6 +117,7 @@ class Inside(Gateway):
         file.write_text(yaml.safe_dump(written | given))
         snapshot = load(file, {})
         self.process = None
+        self.model = "m"
         self.stdout, self.stderr = [], []
         self.log_file = (folder / "log").open("ab")
         self.books = Books(folder / "journal")
@@ -150,12 +152,15 @@ class Inside(Gateway):
             memory=Memory(snapshot.server.memory.max_bytes, snapshot.server.memory.ttl, time.monotonic),
             fetch=self._fetch,
             counter=Counter(),
-            credentials={},
             dice=lambda: 0.0,
-            health=Health(),
+            standings=Standings(lambda _: None),
         )
         self.gateway = DataPlane(
-            self.parts, failures or Failures(), Cors(snapshot.server.cors_origins), snapshot.server.max_body
+            self.parts,
+            failures or Failures(),
+            Cors(snapshot.server.cors_origins),
+            Shedder(snapshot.server.max_requests),
+            snapshot.server.max_body,
         )
         self.operator = Admin(self.metrics_page)
         self.gateway.ready = self.operator.ready = True
@@ -197,6 +202,10 @@ class Inside(Gateway):
     def do(self, function: Callable[[], Any]) -> Any:
         """Call `function` on the gateway's thread."""
         return self._thread.call(function)
+
+    def forget(self) -> None:
+        """Nothing is known of any target: what one test does to a provider must not keep the next one from asking it."""
+        object.__setattr__(self.parts, "standings", Standings(lambda _: None))
 
     def settled(self, number: int, timeout: float = 5.0) -> Settle:
         """The settlement of this number (from 1), waited for."""
@@ -249,6 +258,7 @@ def inside(shared: Inside, upstream: Upstream) -> Iterator[Inside]:
     upstream.clear()
     shared.books.opened.clear()
     shared.books.settled.clear()
+    shared.forget()
     yield shared
     if shared.books.opened:
         shared.last()

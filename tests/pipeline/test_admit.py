@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
-from harness.gateway import NARROW_KEY
+from harness.gateway import KEY, NARROW_KEY
 from harness.upstream import Upstream
 from pipeline.by_hand import by_hand, raised
 from pipeline.inside import EPOCH_NS, Inside
-from trunkline.canon.errors import Kind
+from trunkline.canon.errors import GatewayError, Kind
 from trunkline.ledger.record import Open
-from trunkline.pipeline.admit import accept, admit
+from trunkline.pipeline.admit import Way, accept, admit
 from trunkline.policy.keys import Principal
+from trunkline.routing.choose import Candidates
+from trunkline.routing.health import SILENCE
 
 
 def test_an_opening_says_what_is_known(inside: Inside) -> None:
     """Should the process die in this request, this is all the ledger will have of it."""
     exchange, _ = by_hand(inside, stream=True)
-    target = admit(exchange, inside.parts).targets[0]
+    target = admit(exchange, inside.parts).route.targets[0]
     assert exchange.target is target
     assert (target.provider.name, target.model) == ("lab", "tiny")
     assert exchange.deadlines.idle == 0.5, "the route's own timeouts"
@@ -50,18 +55,20 @@ def test_refused_before_it_is_accepted(inside: Inside, fields: dict[str, object]
 
 
 def test_a_narrow_key_may_not_name_further_models(inside: Inside) -> None:
-    """OpenRouter falls back to any model of such a list, and the key was to reach one."""
+    """OpenRouter falls back to any model of such a list, and the key was to reach one; also where it is asked last."""
     exchange, _ = by_hand(inside, models=["other/model"])
     route = exchange.snapshot.routes["m"]
     provider = msgspec.structs.replace(route.targets[0].provider, names_models=("models",))
     target = msgspec.structs.replace(route.targets[0], provider=provider)
+    route = msgspec.structs.replace(route, fallbacks=(target,))
+    way = Way(route, Candidates(inside.parts.standings.along(route)), 0)
     exchange.ask = exchange.dialect.read_request(exchange.request.body, exchange.named)
     exchange.principal = Principal("narrow", exchange.principal.digest, frozenset(["m"]))
-    error = raised(accept, exchange, inside.parts, target, route.deadlines)
+    error = raised(accept, exchange, inside.parts, way)
     assert (error.kind, error.param) == (Kind.FORBIDDEN, "models")
     assert inside.books.opened == []
     exchange.principal = Principal("wide", exchange.principal.digest)
-    assert accept(exchange, inside.parts, target, route.deadlines) is target
+    assert accept(exchange, inside.parts, way) is way
     inside.books.opened.clear()
 
 
@@ -115,7 +122,107 @@ def test_the_configuration_in_force_is_kept(inside: Inside) -> None:
     before = inside.parts.live.snapshot
     try:
         inside.parts.live.snapshot = msgspec.structs.replace(before, routes={})
-        assert admit(exchange, inside.parts).targets[0].model == "tiny"
+        assert admit(exchange, inside.parts).route.targets[0].model == "tiny"
     finally:
         inside.parts.live.snapshot = before
         inside.books.opened.clear()
+
+
+@pytest.fixture
+def routed(upstream: Upstream, tmp_path: Path) -> Iterator[Inside]:
+    """A model with rules and one whose targets differ."""
+    models = {
+        "m": {
+            "targets": ["lab/tiny"],
+            "aliases": ["quick"],
+            "rules": [{"when": {"tools": True}, "use": "able"}, {"when": {"headers": {"x-team": "r*"}}, "use": "lab/team"}],
+        },
+        "able": {"targets": ["lab/a"], "rules": [{"when": {"images": True}, "use": "lab/eyes"}]},
+        "gpt-*": {"targets": ["lab/g-*"]},
+    }
+    keys = [
+        {"name": "tester", "secret": KEY, "aliases": {"default": "quick"}},
+        {"name": "narrow", "secret": NARROW_KEY, "models": ["m"], "aliases": {"tiny": "m", "able": "m", "dear": "lab/dear"}},
+    ]
+    with Inside(tmp_path / "routed", upstream.url, config={"models": models, "keys": keys}) as made:
+        yield made
+
+
+TOOLS = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]
+PICTURE = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://a/b.png"}}]}]
+
+
+@pytest.mark.parametrize(
+    ("fields", "headers", "target", "rules"),
+    [
+        ({}, {}, "tiny", ()),
+        ({"model": "quick"}, {}, "tiny", ()),
+        ({"model": "default"}, {}, "tiny", ()),
+        ({"model": "gpt-5"}, {}, "g-5", ()),
+        ({"model": "lab/any"}, {}, "any", ()),
+        ({"tools": TOOLS}, {}, "a", (1,)),
+        ({"model": "quick", "tools": TOOLS, "messages": PICTURE}, {}, "eyes", (1, 1)),
+        ({"messages": PICTURE}, {}, "tiny", ()),
+        ({}, {b"x-team": b"research"}, "team", (2,)),
+        ({"tools": TOOLS}, {b"x-team": b"research"}, "a", (1,)),
+    ],
+)
+def test_where_a_name_and_its_rules_lead(
+    routed: Inside, fields: dict[str, Any], headers: dict[bytes, bytes], target: str, rules: tuple[int, ...]
+) -> None:
+    """A request would go elsewhere than its operator wrote, or the books would not say why."""
+    exchange, _ = by_hand(routed, **fields)
+    exchange.request.headers = headers
+    way = admit(exchange, routed.parts)
+    assert way.candidates.course.everyone[way.first].model == target
+    assert exchange.rules == rules
+    assert exchange.opened is not None
+    assert exchange.opened.model == fields.get("model", "m"), "the books have the client's own word"
+    routed.books.opened.clear()
+
+
+@pytest.mark.parametrize(
+    ("model", "status", "target"),
+    [("m", 200, "tiny"), ("quick", 200, "tiny"), ("tiny", 200, "tiny"), ("able", 200, "tiny"),
+     ("dear", 403, ""), ("gpt-5", 403, ""), ("lab/tiny", 403, ""), ("default", 403, "")],
+)  # fmt: skip
+def test_a_narrow_key_slips_through_no_other_name(
+    routed: Inside, upstream: Upstream, model: str, status: int, target: str
+) -> None:
+    """A key for one model would open another by an alias, a star, or its own map of names."""
+    upstream.clear()
+    reply = routed.chat(key=NARROW_KEY, model=model)
+    assert reply.status == status
+    assert [json.loads(request.body)["model"] for request in upstream.requests] == ([target] if target else [])
+    if target:
+        routed.last()
+
+
+def test_a_rule_may_lead_beyond_what_the_key_may_name(routed: Inside, upstream: Upstream) -> None:
+    """The operator wrote where requests for `m` go: a key for `m` goes there too, as with targets and fallbacks."""
+    upstream.clear()
+    assert routed.chat(key=NARROW_KEY, model="m", tools=TOOLS).status == 200
+    assert json.loads(upstream.requests[0].body)["model"] == "a"
+    routed.last()
+
+
+def test_where_everyone_rests(routed: Inside) -> None:
+    """Every request of an outage would wait for a provider that is down, and the client would not know when to come back."""
+    exchange, _ = by_hand(routed)
+    course = routed.parts.standings.along(exchange.snapshot.routes["m"])
+    long_ago = routed.parts.mono() - SILENCE - 1
+    for _ in range(5):
+        course.standings[0].failed(long_ago, long_ago, GatewayError(Kind.UPSTREAM_UNREACHABLE, "down"))
+    statuses = [routed.chat().status for _ in range(2)]
+    assert statuses == [200, 200], "a few are let through"
+    for _ in range(5):
+        course.standings[0].failed(long_ago, long_ago, GatewayError(Kind.UPSTREAM_UNREACHABLE, "down"))
+    course.standings[0].circuit._answered = long_ago
+    for _ in range(1000):
+        routed.parts.standings.asked(course.standings[0], 0, routed.parts.mono())
+    error = raised(admit, exchange, routed.parts)
+    assert (error.status, error.code, error.fault) == (503, "providers_resting", "gateway")
+    assert error.retry_after is not None
+    assert 1.0 <= error.retry_after <= 5.0
+    assert exchange.ticket is None
+    routed.settled(2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -302,3 +303,105 @@ def test_a_counted_answer_beyond_its_bound(inside: Inside, upstream: Upstream) -
     reply = ask(inside, "GET", "/v1/files/a/content")
     assert (reply.status, reply.complete) == (200, True)
     assert len(reply.body) > 65 * 2**20
+
+
+@pytest.fixture
+def second() -> Iterator[Upstream]:
+    with Upstream() as found:
+        yield found
+
+
+@pytest.fixture
+def two(upstream: Upstream, second: Upstream, tmp_path: Path) -> Iterator[Inside]:
+    """`both` goes to the first provider and then to the second; so does `some`, past one that only chats."""
+    upstream.clear()
+    base = second.url.removesuffix("/v1")
+    providers = {
+        "spare": {"kind": "openai", "base_url": second.url, "api_key": PROVIDER_KEY},
+        "chats": {"kind": "anthropic", "base_url": base, "api_key": PROVIDER_KEY},
+    }
+    models = {
+        "m": {"targets": ["lab/tiny"]},
+        "both": {"targets": ["lab/first", "spare/second"]},
+        "some": {"targets": ["chats/claude", "lab/first"], "fallbacks": ["chats/other", "spare/second"]},
+        "last": {"targets": ["chats/claude"], "fallbacks": ["spare/second"]},
+        "busy": {"strategy": "least_busy", "targets": ["lab/first", "spare/second"]},
+        "ruled": {"targets": ["lab/first"], "rules": [{"when": {"headers": {"x-to": "spare"}}, "use": "spare/second"}]},
+    }
+    with Inside(tmp_path, upstream.url, config={"providers": providers, "models": models}) as inside:
+        yield inside
+        inside.last()
+        assert inside.balanced()
+        assert all(standing.busy == 0 for standing in inside.parts.standings.all().values())
+
+
+@pytest.mark.parametrize("model", ["both", "some"])
+def test_a_held_body_falls_back(two: Inside, upstream: Upstream, second: Upstream, model: str) -> None:
+    """A provider that fails is not the client's trouble here either; each is told its own name of the model."""
+    upstream.script("status=500")
+    second.script(told({"usage": TOKENS}))
+    reply = ask(two, "POST", "/v2/rerank", json.dumps({"model": model, "query": "a"}).encode())
+    assert (reply.status, reply.header("x-trunkline-provider"), reply.header("x-trunkline-attempts")) == (200, "spare", "2")
+    assert [seen.fields["model"] for seen in (*upstream.requests, *second.requests)] == ["first", "second"]
+    record = two.last()
+    assert (record.outcome, record.attempts, record.opened.target, record.usage.input) == ("ok", 2, "second", 1000)
+
+
+def test_a_route_whose_fallback_alone_has_the_family(two: Inside, second: Upstream) -> None:
+    """Who can take it takes it."""
+    second.script(told({}))
+    assert ask(two, "POST", "/v1/moderations", b'{"model":"last"}').header("x-trunkline-provider") == "spare"
+
+
+def test_a_form_is_never_sent_twice(two: Inside, upstream: Upstream, second: Upstream) -> None:
+    """It went by; but who failed is asked last, as everywhere."""
+    upstream.script("status=500")
+    second.script(told({"text": "x"}))
+    body = MODEL.replace(b"priced", b"both") + FILE + b"--XX--\r\n"
+    for _ in range(5):
+        assert ask(two, "POST", "/v1/audio/transcriptions", body, FORM).status == 500
+    assert second.requests == []
+    reply = ask(two, "POST", "/v1/audio/transcriptions", body, FORM)
+    assert (reply.status, reply.header("x-trunkline-provider")) == (200, "spare")
+    assert second.requests[0].body == body.replace(b"both", b"second")
+    assert len(upstream.requests) == 5
+
+
+def test_what_names_no_model_is_never_sent_twice(two: Inside, upstream: Upstream, second: Upstream) -> None:
+    """A batch that may have been made must not be made again."""
+    upstream.script("status=500")
+    assert ask(two, "POST", "/v1/batches", b"{}", ("x-trunkline-provider", "lab")).status == 500
+    assert (len(upstream.requests), len(second.requests)) == (1, 0)
+
+
+def test_the_least_busy_one_is_asked(two: Inside, upstream: Upstream, second: Upstream) -> None:
+    """What passes keeps a provider busy like anything else."""
+    upstream.script("hold")
+    second.script(told({}))
+    body = b'{"model":"busy","input":"a"}'
+    with two.connect() as wire:
+        wire.send(request("POST", "/v1/audio/speech", bearer(), body))
+        upstream.wait_requests(1)
+        assert ask(two, "POST", "/v1/audio/speech", body).header("x-trunkline-provider") == "spare"
+        assert ask(two, "POST", "/v1/audio/speech", body).header("x-trunkline-provider") == "spare"
+        upstream.release()
+        assert wire.read_reply() is not None
+
+
+def test_rules_hold_for_what_passes(two: Inside, upstream: Upstream, second: Upstream) -> None:
+    """A header sends it elsewhere as it does a conversation."""
+    for one in (upstream, second):
+        one.script(told({}))
+    assert ask(two, "POST", "/v1/moderations", b'{"model":"ruled"}').header("x-trunkline-provider") == "lab"
+    reply = ask(two, "POST", "/v1/moderations", b'{"model":"ruled"}', ("x-to", "spare"))
+    assert reply.header("x-trunkline-provider") == "spare"
+
+
+def test_how_long_a_recording_is_tells_nothing_of_its_provider(two: Inside, upstream: Upstream) -> None:
+    """Else a model would seem slow because it was asked to speak for an hour."""
+    upstream.script(lambda _: [head(200, STREAM_HEADERS), chunk(event({"type": "speech.audio.done"})), END])
+    assert ask(two, "POST", "/v1/audio/speech", b'{"model":"both","stream":true}').status == 200
+    two.last()
+    standing = two.parts.standings.all()["lab", 0, "first"]
+    assert (standing.served, standing.pace.p95()) == (1, None)
+    assert [standing.pace.expected(two.parts.mono(), stream=stream) for stream in (True, False)] == [0.0, 0.0]

@@ -17,6 +17,11 @@ NOW = 1_795_268_682.0  # Sat, 21 Nov 2026 13:44:42 GMT
         ({b"retry-after": b" 1.5 "}, 1.5),
         ({b"retry-after": b"Sat, 21 Nov 2026 13:45:12 GMT"}, 30.0),
         ({b"retry-after": b"Sat, 21 Nov 2026 13:44:12 GMT"}, None),
+        # our clock is wrong, back and on
+        ({b"retry-after": b"Sat, 21 Nov 2026 14:45:12 GMT", b"date": b"Sat, 21 Nov 2026 14:44:42 GMT"}, 30.0),
+        ({b"retry-after": b"Sat, 21 Nov 2026 12:45:12 GMT", b"date": b"Sat, 21 Nov 2026 12:44:42 GMT"}, 30.0),
+        ({b"retry-after": b"Sat, 21 Nov 2026 13:45:12 GMT", b"date": b"today"}, 30.0),
+        ({b"retry-after": b"7", b"date": b"Sat, 21 Nov 2026 12:44:42 GMT"}, 7.0),
         ({b"retry-after-ms": b"250", b"retry-after": b"1"}, 0.25),
         ({b"retry-after-ms": b"0", b"retry-after": b"1"}, None),
         ({b"retry-after-ms": b"soon", b"retry-after": b"1"}, 1.0),

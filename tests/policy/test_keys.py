@@ -44,6 +44,31 @@ def test_what_a_key_may_use(allowed: Sequence[str] | None, model: str, may: bool
 
 
 @pytest.mark.parametrize(
+    ("allowed", "model", "entry", "may"),
+    [
+        (("smart",), "fast", "smart", True),
+        (("fast",), "fast", "smart", True),
+        (("fast",), "smart", "smart", False),
+        (("fast",), "other", "smart", False),
+        (("gpt-*",), "gpt-5", "gpt-*", True),
+        (("gpt-*",), "claude", "claude-*", False),
+        (("gpt-4",), "gpt-5", "gpt-*", False),
+        ((), "fast", "smart", False),
+        (("lab/*",), "fast", "smart", False),
+    ],
+)
+def test_what_a_key_may_use_by_another_name(allowed: Sequence[str], model: str, entry: str, may: bool) -> None:
+    """A key for a model may use all of its names; a key for one of its names no other."""
+    assert principal(b"k", models=frozenset(allowed)).may_use(model, entry) is may
+
+
+def test_names_mean_what_the_key_says() -> None:
+    """One team's `default` is another model than the other's; a name is looked up once, so that none leads in a circle."""
+    one = Principal("one", b"d", aliases={"default": "smart", "smart": "default"})
+    assert [one.meant(name) for name in ("default", "smart", "other")] == ["smart", "default", "other"]
+
+
+@pytest.mark.parametrize(
     "key", [b"", b"tl-other", b"a" * (MAX_KEY_BYTES + 1), b"\xff\xfe", hashlib.sha256(b"tl-good").digest()]
 )
 def test_unknown_keys_are_nobody(key: bytes) -> None:

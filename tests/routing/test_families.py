@@ -23,11 +23,32 @@ MANY = [provider(f"p{number}", "files") for number in range(9)]
 
 def test_a_model_s_provider_must_have_the_family() -> None:
     """A model that only chats cannot speak: said at once, with who can."""
-    assert of_model(Route("m", (Target(ONE, "x"),), Deadlines()), "speech", [ONE, OTHER]).provider is ONE
+    route = Route("m", (Target(ONE, "x"),), Deadlines())
+    assert of_model(route, "speech", [ONE, OTHER]) is route, "who has all needs no other route"
     with pytest.raises(GatewayError) as caught:
         of_model(Route("m", (Target(OTHER, "x"),), Deadlines()), "speech", [ONE, OTHER])
     assert caught.value.message == "The provider 'other' has no speech. It is had from: one."
     assert (caught.value.status, caught.value.code) == (400, "unsupported_endpoint")
+
+
+@pytest.mark.parametrize(
+    ("targets", "fallbacks", "asked", "then"),
+    [
+        ([ONE, OTHER], [NONE], [ONE], []),
+        ([NONE, ONE], [OTHER, ONE], [ONE], [ONE]),
+        ([OTHER], [NONE, ONE], [ONE], []),
+    ],
+)
+def test_those_that_have_the_family_are_asked(
+    targets: list[Provider], fallbacks: list[Provider], asked: list[Provider], then: list[Provider]
+) -> None:
+    """Nobody is asked for what he does not have; where only fallbacks have it, they are the targets."""
+    route = Route(
+        "m", tuple(Target(one, "x") for one in targets), Deadlines(), fallbacks=tuple(Target(one, "x") for one in fallbacks)
+    )
+    left = of_model(route, "speech", [])
+    assert [target.provider for target in left.targets] == asked
+    assert [target.provider for target in left.fallbacks] == then
 
 
 def test_without_a_model_the_only_one_is_meant() -> None:

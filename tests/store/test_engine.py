@@ -21,11 +21,11 @@ from trunkline.store.engine import open_store
 from trunkline.store.errors import StoreError
 from trunkline.store.place import DATABASE
 
-NEXT = """
+NEXT = f"""
 from alembic import op
 import sqlalchemy as sa
 revision = "next"
-down_revision = "0001"
+down_revision = "{migrations.REVISIONS[-1]}"
 def upgrade():
     op.create_table("made_by_next", sa.Column("x", sa.Integer))
 """
@@ -289,7 +289,7 @@ def test_four_processes_at_once_end_with_one_good_store(tmp_path, old):
         child.communicate()
     assert [child.returncode for child in children] == [0] * 4
     if old:
-        _edit(tmp_path, "DROP TABLE made_by_next", "UPDATE alembic_version SET version_num = '0001'")
+        _edit(tmp_path, "DROP TABLE made_by_next", f"UPDATE alembic_version SET version_num = '{migrations.REVISIONS[-1]}'")
     store = open_store(tmp_path)
     generation, found = keys.live(store)
     store.close()

@@ -14,18 +14,19 @@ import time
 import pytest
 
 from trunkline.store.errors import StoreError
-from trunkline.store.lock import DataLock, acknowledge, holder, notify
+from trunkline.store.lock import DataLock, Verdict, acknowledge, ask, holder, notify, tell
 
 GATEWAY = """
     import os, signal, sys, time
     from pathlib import Path
-    from trunkline.store.lock import DataLock, acknowledge
+    from trunkline.store.lock import DataLock, Verdict, acknowledge, tell
     data = Path(sys.argv[1])
     generation = 1
     def reload(*_):
         global generation
         generation += 1
         acknowledge(data, generation)
+        tell(data, Verdict(time.monotonic_ns(), "applied", (f"reading {generation}",), ("a warning",)))
     lock = DataLock.acquire(data)
     print("locked", flush=True)
     sys.stdin.readline()
@@ -183,3 +184,44 @@ def test_without_a_gateway_nobody_need_be_told(tmp_path):
     DataLock.acquire(tmp_path).release()
     (tmp_path / "keys.loaded").write_text("garbage")
     assert notify(tmp_path, 5)
+
+
+def test_what_became_of_the_configuration_is_told(tmp_path, gateway):
+    """`trunkline reload` prints the verdict of a reading that began after it was called, and of no other."""
+    _go_on(gateway)
+    assert gateway.stdout.readline() == "ready\n"
+    first, second = ask(tmp_path), ask(tmp_path)
+    assert (first.result, first.lines, first.warnings, first.process) == (
+        "applied",
+        ("reading 2",),
+        ("a warning",),
+        gateway.pid,
+    )
+    assert second.lines == ("reading 3",)
+    assert second.began_ns > first.began_ns
+
+
+def test_a_verdict_of_another_process_is_none(tmp_path, gateway):
+    """Left by an earlier life, damaged, or of a reading that began before the file was changed."""
+    _go_on(gateway)
+    assert gateway.stdout.readline() == "ready\n"
+    gateway.send_signal(signal.SIGSTOP)
+    try:
+        tell(tmp_path, Verdict(time.monotonic_ns() + 10**12, "applied"))
+        assert ask(tmp_path, seconds=0.05) is None
+        (tmp_path / "config.read").write_text("{")
+        assert ask(tmp_path, seconds=0.05) is None
+    finally:
+        gateway.send_signal(signal.SIGCONT)
+
+
+def test_a_verdict_of_an_earlier_life_is_gone(tmp_path):
+    """In a container every process has the same id."""
+    tell(tmp_path, Verdict(1, "applied"))
+    DataLock.acquire(tmp_path).release()
+    assert not (tmp_path / "config.read").exists()
+
+
+def test_without_a_gateway_there_is_no_verdict(tmp_path):
+    """Nobody reads a configuration there."""
+    assert ask(tmp_path / "absent", seconds=1) is None

@@ -12,12 +12,14 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, inspect
+from sqlalchemy import create_engine, inspect, select, text
 
+from records import settled
+from trunkline.ledger.record import row
 from trunkline.store import migrations
 from trunkline.store.engine import open_store
 from trunkline.store.migrate import upgrade
-from trunkline.store.tables import metadata
+from trunkline.store.tables import metadata, usage
 
 
 @pytest.fixture
@@ -55,6 +57,19 @@ def test_migrating_arrives_at_what_a_new_store_is(migrated, tmp_path):
                 assert told[0] == told[1]
         assert old.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == migrations.REVISIONS[-1]
     store.close()
+
+
+def test_rows_from_before_have_no_trail(tmp_path):
+    """A store of an older version goes on with all its records."""
+    engine = create_engine(f"sqlite:///{tmp_path / 'old.db'}")
+    old = {name: value for name, value in row(settled(1)).items() if name != "trail"}
+    with engine.begin() as connection:
+        upgrade(connection, "0001")
+        names, values = ", ".join(old), ", ".join(f":{name}" for name in old)
+        connection.execute(text(f"INSERT INTO usage ({names}) VALUES ({values})"), old)
+        upgrade(connection)
+        assert dict(connection.execute(select(usage)).one()._mapping) == old | {"trail": ""}
+    engine.dispose()
 
 
 def test_alembic_is_not_imported_for_a_store_that_is_up_to_date(tmp_path):

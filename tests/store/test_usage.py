@@ -164,3 +164,12 @@ def test_a_full_database_takes_all_or_nothing_and_recovers(store):
         connection.exec_driver_sql("PRAGMA max_page_count = 100000")
     usage.insert(store, rows)
     assert len(list(usage.export(store, None, None))) == 2000
+
+
+def test_one_request_is_found(tmp_path):
+    """Support asks about a single answer."""
+    store = open_store(tmp_path)
+    usage.insert(store, [row(settled(n)) for n in range(3)])
+    assert usage.find(store, f"{1:032d}") == row(settled(1))
+    assert usage.find(store, "x") is None
+    store.close()

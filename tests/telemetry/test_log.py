@@ -50,6 +50,20 @@ def pipe() -> Iterator[Pipe]:
     os.close(ends.writer)
 
 
+def test_level_and_secrets_follow_the_configuration(pipe: Pipe) -> None:
+    """From a reload on the new credential is masked, and the old one, which running requests still have, is too."""
+    log = Log(pipe.writer, secrets=[b"the-old-one"])
+    log.configure("warning", [b"the-new-one"])
+    log.event("info", "not heard")
+    log.event("warning", "heard", what="the-old-one the-new-one")
+    assert pipe.line()["what"] == "*** ***"
+    log.configure("info", [])
+    log.event("info", "heard again", what="the-old-one the-new-one")
+    assert (line := pipe.line())["event"] == "heard again"
+    assert line["what"] == "*** ***"
+    log.close(5)
+
+
 def test_lines_come_out_in_order_and_close_flushes(pipe: Pipe) -> None:
     """The last requests before a shutdown would be missing from the log."""
     log = Log(pipe.writer)

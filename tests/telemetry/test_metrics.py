@@ -41,7 +41,7 @@ def made() -> Metrics:
 
 def scrape(metrics: Metrics) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
     """Every sample by name and labels."""
-    families = text_string_to_metric_families(metrics.render().decode())
+    families = text_string_to_metric_families(metrics.page().render().decode())
     return {(s.name, frozenset(s.labels.items())): s.value for family in families for s in family.samples}
 
 
@@ -88,7 +88,7 @@ def test_names_a_client_makes_up_never_become_labels() -> None:
     metrics = made()
     for number in range(50):
         metrics.request(msgspec.structs.replace(LINE, model=f"made-up-{number}", provider='x"} 1\ny'))
-    text = metrics.render().decode()
+    text = metrics.page().render().decode()
     assert "made-up" not in text
     labels = {"endpoint": "chat.completions", "provider": "other", "model": "other", "status": "2xx", "outcome": "ok"}
     assert value(metrics, "trunkline_requests_total", **labels) == 50
@@ -142,3 +142,20 @@ def test_counting_costs_a_few_microseconds() -> None:
     """Every request would pay for the dashboard."""
     metrics = made()
     assert min(timeit.repeat(lambda: metrics.request(LINE), number=2000, repeat=10)) / 2000 < 5e-6
+
+
+def test_attempts_are_counted_by_provider_and_result() -> None:
+    """An alert on a failing provider must fire while its fallback still answers; clients cannot make up labels."""
+    metrics = made()
+    for provider, result in (("openai", "ok"), ("openai", "upstream_failed"), ("openai", "ok"), ("made-up", "ok")):
+        metrics.attempt(provider, result)
+    metrics.retries, metrics.fallbacks = 2, 1
+    page = metrics.page().render().decode()
+    for line in (
+        'trunkline_attempts_total{provider="openai",result="ok"} 2.0',
+        'trunkline_attempts_total{provider="openai",result="upstream_failed"} 1.0',
+        'trunkline_attempts_total{provider="other",result="ok"} 1.0',
+        "trunkline_retries_total 2.0",
+        "trunkline_fallbacks_total 1.0",
+    ):
+        assert line in page.splitlines()

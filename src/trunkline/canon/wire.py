@@ -16,7 +16,7 @@ class Deadlines(msgspec.Struct, frozen=True):
     """How long each phase of an upstream exchange may take, in seconds."""
 
     connect: float = 5.0
-    """From wanting a connection to having one, name look-up and TLS handshake included."""
+    """From opening a connection to having one, name look-up and TLS handshake included."""
     first_byte: float = 60.0
     """From the request's last byte to the first byte of the answer's body."""
     idle: float = 60.0
@@ -35,6 +35,8 @@ class TlsSettings(msgspec.Struct, frozen=True):
     ca_file: str | None = None
     cert_file: str | None = None
     key_file: str | None = None
+    digest: bytes = b""
+    """Of what is in the files: others under the same names are other settings, with connections of their own."""
 
 
 class Proxy(msgspec.Struct, frozen=True):
@@ -59,8 +61,12 @@ class Origin(msgspec.Struct, frozen=True):
     port: int
     tls: TlsSettings = TlsSettings()
     proxy: Proxy | None = None
+    provider: str = ""
+    """Whose pool it is: two providers at one place do not share one."""
+    min_connections: int = 8
+    """Unanswered requests there may always be at once, however overloaded it shows itself."""
     max_connections: int = 512
-    """Bound on open connections to this origin."""
+    """Bound on open connections to this origin, and on its unanswered requests while it shows no overload."""
     max_waiting: int = 1024
     """Bound on requests waiting for one of them."""
     pool_wait: float = 1.0

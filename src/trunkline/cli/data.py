@@ -52,6 +52,11 @@ def output() -> Iterator[None]:
         raise fail(f"The standard output cannot be written: {error.strerror}.", "See that there is room.") from error
 
 
+def printable(text: str) -> str:
+    """What clients or providers chose, made harmless for a terminal."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+
+
 def _give_up_output() -> None:
     """Let what is still to be written go nowhere: else the interpreter fails on it again when it ends."""
     nowhere = os.open(os.devnull, os.O_WRONLY)

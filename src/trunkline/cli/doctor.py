@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from trunkline.assemble import ListenError, close_house, open_house, serve_while
+from trunkline.assemble import ListenError, serve_while
 from trunkline.cli.data import fail, output
 from trunkline.config import values
 from trunkline.config.load import find_config, load
@@ -28,6 +28,7 @@ from trunkline.doctor.examine import CONTRACTS, examine
 from trunkline.doctor.finding import Finding
 from trunkline.edge.client import Client
 from trunkline.edge.timers import Sweep
+from trunkline.house import close_house, open_house
 from trunkline.policy.keys import Principal
 from trunkline.store import usage
 from trunkline.store.errors import StoreError

@@ -49,6 +49,7 @@ providers:
 # Names that clients ask for. provider/model always works, also for what is not listed here.
 models:
   #small: {targets: [lab/tiny]}
+  #smart: {targets: [openai/gpt-4.1, anthropic/claude-sonnet-4-5], strategy: weighted, affinity: session, fallbacks: [small]}
   #exact: {targets: [lab/tiny], unsupported: strict}   # refuse what the model cannot be told, instead of dropping and naming it
 
 # Who may ask. Besides these there are the keys that `trunkline keys create NAME` makes, which need no entry here.

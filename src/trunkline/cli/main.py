@@ -11,8 +11,11 @@ from trunkline.cli import keys, providers, usage
 from trunkline.cli.check import check
 from trunkline.cli.connect import connect
 from trunkline.cli.doctor import doctor
+from trunkline.cli.explain import explain
 from trunkline.cli.init import init
+from trunkline.cli.reload import reload
 from trunkline.cli.serve import serve
+from trunkline.cli.status import status
 
 app = typer.Typer(
     name="trunkline",
@@ -44,6 +47,9 @@ app.command()(init)
 app.command()(check)
 app.command()(connect)
 app.command()(doctor)
+app.command()(explain)
+app.command()(reload)
+app.command()(status)
 app.add_typer(keys.app, name="keys")
 app.add_typer(providers.app, name="providers")
 app.add_typer(usage.app, name="usage")

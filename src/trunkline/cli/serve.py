@@ -11,13 +11,15 @@ from typing import Annotated
 
 import typer
 
-from trunkline.assemble import House, ListenError, close_house, first_key, open_house
+from trunkline.assemble import ListenError
 from trunkline.assemble import serve as serve_house
-from trunkline.config.load import find_config, load
+from trunkline.config.load import find_config
 from trunkline.config.mistakes import ConfigError
 from trunkline.config.proxy import is_loopback
+from trunkline.config.reload import Source
 from trunkline.config.snapshot import Snapshot
 from trunkline.config.values import endpoint
+from trunkline.house import House, close_house, first_key, open_house
 from trunkline.providers.catalog import ollama_base_url
 from trunkline.store.errors import StoreError
 from trunkline.store.place import data_dir
@@ -34,8 +36,9 @@ def serve(
     """Serve until SIGTERM. Without a configuration, providers are found in the environment, and `echo/echo` always answers."""
     try:
         path = find_config(config, os.environ, Path.cwd())
-        snapshot = load(path, os.environ, ollama_running=path is None and _has_ollama(os.environ))
-        house = open_house(snapshot, data_dir(data, os.environ))
+        source = Source(path, os.environ, ollama_running=path is None and _has_ollama(os.environ))
+        snapshot = source.load()
+        house = open_house(snapshot, data_dir(data, os.environ), source)
     except (ConfigError, StoreError) as error:
         print(error, file=sys.stderr)
         raise typer.Exit(1) from None

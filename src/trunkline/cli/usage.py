@@ -21,7 +21,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from trunkline.cli.data import Data, fail, opened, output
+from trunkline.cli.data import Data, fail, opened, output, printable
 from trunkline.ledger.record import Row, row
 from trunkline.ledger.segment import settled
 from trunkline.store import usage
@@ -73,7 +73,7 @@ def totals(
             word = context.invoked_subcommand
             raise typer.BadParameter(f"Options of {word} stand after it: before it, {', '.join(given)} would not count.")
         return
-    with _accounts(data_dir(data, os.environ)) as (store, unstored):
+    with accounts(data_dir(data, os.environ)) as (store, unstored):
         found = usage.totals(store, by.value, moment(since), moment(until, end=True), unstored)
     with output():
         if as_json:
@@ -91,14 +91,14 @@ def export(
 ) -> None:
     """Write every record to stdout, in order of time, however many there are."""
     encode = msgspec.json.Encoder().encode
-    with _accounts(data_dir(data, os.environ)) as (store, unstored), output():
+    with accounts(data_dir(data, os.environ)) as (store, unstored), output():
         for record in usage.export(store, moment(since), moment(until, end=True), unstored):
             sys.stdout.buffer.write(encode(record) + b"\n")
 
 
 @contextmanager
-def _accounts(data: Path) -> Iterator[tuple[Store, list[Row]]]:
-    """The store, and the rows of the journal, which is read first."""
+def accounts(data: Path) -> Iterator[tuple[Store, list[Row]]]:
+    """The store of a data directory, and the rows of its journal, which is read first."""
     try:
         unstored = [row(settlement) for settlement in settled(data / JOURNAL)]
     except OSError as error:
@@ -133,9 +133,9 @@ def dollars(nano: int) -> str:
     return f"${whole:,}.{decimals:0<2}"
 
 
-def bar(value: int, largest: int) -> str:
+def bar(value: int, largest: int, width: int = _BAR) -> str:
     """`value` as a bar, drawn to the eighth of a character; the largest fills it."""
-    eighths = value * _BAR * 8 // largest if largest else 0
+    eighths = value * width * 8 // largest if largest else 0
     full, rest = divmod(eighths, 8)
     return "█" * full + (_EIGHTHS[rest] if rest else "▏" * (not full and value > 0))
 
@@ -156,15 +156,10 @@ def _print(by: str, found: list[usage.Total]) -> None:
     table.add_column("cost" if total.cost_nano else "tokens", no_wrap=True)
     weights = [one.cost_nano if total.cost_nano else one.input_tokens + one.output_tokens for one in found]
     for one, weight in zip(found, weights, strict=True):
-        table.add_row(_shown(one.name), *_cells(one), bar(weight, max(weights)))
+        table.add_row(printable(one.name), *_cells(one), bar(weight, max(weights)))
     Console(markup=False, emoji=False, highlight=False).print(table)
     if total.unpriced:
         typer.echo(f"{total.unpriced:,} requests have no known price; their cost is not counted.", err=True)
-
-
-def _shown(name: str) -> str:
-    """A name that clients or providers chose, made harmless for a terminal."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in name)
 
 
 def _cells(total: usage.Total) -> tuple[str, ...]:

@@ -6,14 +6,14 @@ Here are the mistakes that one part makes about another. The shape of single fie
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from trunkline.config.mistakes import KeyPath
-from trunkline.config.providers import ECHO, compile_provider, deadlines
+from trunkline.config.providers import ECHO, compile_provider
 from trunkline.config.proxy import is_loopback
 from trunkline.config.reach import Context, existing_file
+from trunkline.config.routes import Routes
 from trunkline.config.schema import KeySpec, Server, ServerTls
-from trunkline.config.schema_models import ModelSpec, TargetSpec
 from trunkline.config.schema_providers import ProviderSpec
 from trunkline.config.snapshot import (
     LedgerSettings,
@@ -24,16 +24,9 @@ from trunkline.config.snapshot import (
     Snapshot,
 )
 from trunkline.config.validate import Written, suggest
-from trunkline.config.values import is_model
 from trunkline.edge.limits import ServerLimits
 from trunkline.edge.tls import server_context
 from trunkline.policy.keys import Principal
-from trunkline.providers.models import facts
-from trunkline.providers.provider import Provider, Target
-from trunkline.routing.retry import Retry
-from trunkline.routing.route import Route, Strategy
-
-_LATER = "is not in force in this version: the targets are tried in their order"
 
 
 def compile_snapshot(written: Written, context: Context, source: str) -> Snapshot:
@@ -41,18 +34,21 @@ def compile_snapshot(written: Written, context: Context, source: str) -> Snapsho
     names = written.provider_names | {ECHO}
     specs = {ECHO: ProviderSpec()} | written.providers if ECHO not in written.provider_names else written.providers
     providers = {name: made for name, spec in specs.items() if (made := compile_provider(name, spec, context))}
-    routes = {
-        name: route
-        for name, spec in written.models.items()
-        if (route := _route(name, spec, providers, names, context)) is not None
-    }
+    routes, patterns = Routes(written.models, providers, names, context).all()
+    entries = {called: name for name, spec in written.models.items() for called in (name, *spec.aliases)}
+
+    def meaning(name: str) -> str | None:
+        made = next((found for pattern in patterns if (found := pattern.made(name))), None)
+        return entries.get(name) or (made.entry if made else None)
+
     return Snapshot(
         server=_server(written.server, context),
         log=LogSettings(written.log.format, written.log.level),
         ledger=LedgerSettings(written.ledger.required),
         providers=providers,
         routes=routes,
-        principals=_principals(written, names, context),
+        patterns=patterns,
+        principals=_principals(written, meaning, names, context),
         source=source,
         client_secrets=tuple(
             spec.secret.get_secret_value().encode("ascii") for spec in written.keys.values() if spec.secret is not None
@@ -85,10 +81,12 @@ def _server(server: Server, context: Context) -> ServerSettings:
         ),
         max_body=limits.max_body,
         max_upload=limits.max_upload,
+        max_requests=limits.max_requests,
         drain_timeout=server.drain_timeout,
         drain_grace=server.drain_grace,
         media=MediaSettings(**server.media.model_dump()),
         memory=MemorySettings(server.memory.max_size, server.memory.ttl),
+        watch=server.watch,
     )
 
 
@@ -103,55 +101,10 @@ def _certificate(tls: ServerTls, context: Context) -> tuple[str, str]:
     return cert, key
 
 
-def _route(name: str, spec: ModelSpec, providers: dict[str, Provider], names: Iterable[str], context: Context) -> Route | None:
-    path: KeyPath = ("models", name)
-    prefix, slash, _ = name.partition("/")
-    if slash and prefix in names:
-        context.report(path, f"this name already means the provider {prefix!r}: choose one that does not begin with it")
-    targets: list[Target] = []
-    fallbacks: list[Target] = []
-    for field, written, made in (("targets", spec.targets, targets), ("fallbacks", spec.fallbacks, fallbacks)):
-        for index, target in enumerate(written):
-            provider = _check_target(target.to, (*path, field, index), names, context)
-            if provider in providers:
-                made.append(_target(target, providers[provider], spec))
-    _warn_later(spec, path, context)
-    if not targets:
-        return None
-    # each target once, unless more is written: a request may cost money, and be charged for each time
-    retry = Retry(**spec.retry.model_dump()) if spec.retry is not None else Retry(attempts=len(targets) + len(fallbacks))
-    strategy: Strategy = "weighted" if spec.strategy == "weighted" else "ordered"
-    times = deadlines(spec.timeouts, targets[0].provider.deadlines)
-    return Route(name, tuple(targets), times, retry, tuple(fallbacks), strategy)
-
-
-def _target(written: TargetSpec, provider: Provider, spec: ModelSpec) -> Target:
-    """What is known of the model, from the general to the particular: built in, by its provider, by this entry."""
-    model = written.to.partition("/")[2]
-    known = facts(provider.kind, model, (*provider.facts, ("*", spec.facts.given())))
-    strict = provider.strict if spec.unsupported is None else spec.unsupported == "strict"
-    return Target(provider, model, written.weight, known, strict)
-
-
-def _check_target(to: str, path: KeyPath, names: Iterable[str], context: Context) -> str:
-    """The provider that a target names, after what is wrong with it was reported."""
-    provider, slash, model = to.partition("/")
-    if not slash or not is_model(model):
-        context.report(path, "must be provider/model")
-    elif provider not in names:
-        context.report(path, f"there is no provider {provider!r}{suggest(provider, names)}")
-    return provider
-
-
-def _warn_later(spec: ModelSpec, path: KeyPath, context: Context) -> None:
-    if spec.strategy not in {"ordered", "weighted"}:
-        context.warn((*path, "strategy"), _LATER)
-    for index, target in enumerate(spec.targets):
-        if spec.strategy != "weighted" and "weight" in target.model_fields_set:
-            context.warn((*path, "targets", index, "weight"), "counts only with strategy: weighted")
-
-
-def _principals(written: Written, names: Iterable[str], context: Context) -> tuple[Principal, ...]:
+def _principals(
+    written: Written, meaning: Callable[[str], str | None], names: Iterable[str], context: Context
+) -> tuple[Principal, ...]:
+    """`meaning`: the entry of the model that has a name, if one has; `names`: of the providers."""
     by_name: dict[str, int] = {}
     by_digest: dict[bytes, int] = {}
     principals = []
@@ -159,15 +112,29 @@ def _principals(written: Written, names: Iterable[str], context: Context) -> tup
         path: KeyPath = ("keys", index)
         if (first := by_name.setdefault(spec.name, index)) != index:
             context.report((*path, "name"), f"keys[{first}] has the same name")
-        for place, model in enumerate(spec.models or ()):
-            _check_allowed(model, (*path, "models", place), written.model_names, names, context)
+        named: list[tuple[KeyPath, str]] = [((*path, "models", place), model) for place, model in enumerate(spec.models or ())]
+        named += [((*path, "aliases", alias), model) for alias, model in spec.aliases.items()]
+        for here, model in named:
+            if meaning(model) is None:
+                _check_allowed(model, here, written.model_names, names, context)
         if (digest := _digest(spec)) is None:
             context.report(path, "give either secret or hash")
             continue
         if (first := by_digest.setdefault(digest, index)) != index:
             context.report((*path, "secret" if spec.secret else "hash"), f"keys[{first}] has the same secret")
-        principals.append(Principal(spec.name, digest, None if spec.models is None else frozenset(spec.models)))
+        models = None if spec.models is None else frozenset(spec.models)
+        principal = Principal(spec.name, digest, models, spec.aliases, frozenset(spec.tags), spec.priority)
+        _check_aliases(principal, meaning, (*path, "aliases"), context)
+        principals.append(principal)
     return tuple(principals)
+
+
+def _check_aliases(principal: Principal, meaning: Callable[[str], str | None], path: KeyPath, context: Context) -> None:
+    for alias, model in principal.aliases.items():
+        if "*" in alias or "*" in model:
+            context.report((*path, alias), "takes no *: one name for one model")
+        elif not principal.may_use(model, meaning(model) or ""):
+            context.warn((*path, alias), f"this key may not use {model!r}, so the name is of no use to it")
 
 
 def _digest(spec: KeySpec) -> bytes | None:

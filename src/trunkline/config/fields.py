@@ -14,6 +14,8 @@ from trunkline.config import values
 Duration = Annotated[float, PlainValidator(values.duration, json_schema_input_type=float | str)]
 DurationOrZero = Annotated[float, PlainValidator(values.duration_or_zero, json_schema_input_type=float | str)]
 Size = Annotated[int, PlainValidator(values.size, json_schema_input_type=int | str)]
+Share = Annotated[float, PlainValidator(values.share, json_schema_input_type=float | str)]
+Glob = Annotated[str, PlainValidator(values.glob, json_schema_input_type=str)]
 Count = Annotated[int, PlainValidator(values.count, json_schema_input_type=int | str)]
 ListenAddress = Annotated[values.Address, PlainValidator(values.address, json_schema_input_type=str)]
 BaseUrl = Annotated[values.Endpoint, PlainValidator(values.endpoint, json_schema_input_type=str)]

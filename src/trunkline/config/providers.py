@@ -5,8 +5,9 @@ The rows are in `providers`; what clouds add is in `clouds`, how a provider is r
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 from pydantic import SecretStr
@@ -40,26 +41,22 @@ _CREDENTIALS: Mapping[Auth, tuple[str, str]] = {
 """How a credential is sent: the header, and what stands before the key in it."""
 _DIALECT_SENDS = {"anthropic": "anthropic-version"}
 """Headers that a dialect itself writes."""
-_TELLS = re.compile(r"auth|key|token|secret|cookie|credential|password")
+TELLS = re.compile(r"auth|key|token|secret|cookie|credential|password")
+"""Names of headers whose values are secrets."""
 
 
 def compile_provider(name: str, spec: ProviderSpec, context: Context) -> Provider | None:
     """The provider, or None after its mistakes were reported."""
     path: KeyPath = ("providers", name)
     kind = spec.kind or name
-    row = catalog().get(kind)
+    row = _row(kind, spec, path, context)
     if row is None:
-        kinds = ", ".join(sorted(catalog()))
-        context.report(
-            (*path, "kind") if spec.kind else path,
-            f"{kind!r} is no kind of provider in this version{suggest(kind, catalog())}; known kinds: {kinds}"
-            " (for any other server: kind: openai, or anthropic for one of that form, with base_url and api_key)",
-        )
         return None
     spoken = _spoken(kind, row, spec, path, context)
     if row.builtin:
         return _builtin(name, kind, spoken[0], spec, path, context)
     _check_settings(kind, row, spec, path, context)
+    spec, keys = _several(spec, path, context)
     place = CLOUDS[row.cloud](row, spec, spoken, path, context) if row.cloud else _place(kind, row, spec, spoken, path, context)
     if place is None:
         return None
@@ -69,7 +66,7 @@ def compile_provider(name: str, spec: ProviderSpec, context: Context) -> Provide
     extra = {header: value.get_secret_value() for header, value in spec.headers.items()}
     sent = "authorization" if place.credential is not None else "" if key is None else carrier.lower()
     _check_headers(extra, sent, _DIALECT_SENDS.get(spoken[0], ""), path, context)
-    return Provider(
+    provider = Provider(
         name=name,
         kind=kind,
         origin=origin(place.endpoint, spec, path, context),
@@ -77,7 +74,7 @@ def compile_provider(name: str, spec: ProviderSpec, context: Context) -> Provide
         hosting=place.hosting,
         query=place.query,
         head=_head(place.endpoint, credential, extra),
-        secrets=_secrets(key, extra) + place.secrets,
+        secrets=_secrets(keys or (key,), extra) + place.secrets,
         credential=place.credential,
         names_models=row.names_models,
         stream_usage=place.stream_usage or row.stream_usage,
@@ -89,7 +86,39 @@ def compile_provider(name: str, spec: ProviderSpec, context: Context) -> Provide
         deadlines=deadlines(spec.timeouts, Deadlines()),
         max_answer=spec.max_answer,
         max_stream=spec.max_stream,
+        breaker=spec.breaker,
+        slow=math.inf if spec.slow is None else spec.slow,
     )
+    others = [_head(place.endpoint, (carrier, prefix + other.get_secret_value()), extra) for other in keys[1:]]
+    seats = tuple(msgspec.structs.replace(provider, head=head, seat=n) for n, head in enumerate(others, 1))
+    return msgspec.structs.replace(provider, others=seats) if seats else provider
+
+
+def _row(kind: str, spec: ProviderSpec, path: KeyPath, context: Context) -> Row | None:
+    row = catalog().get(kind)
+    if row is None:
+        kinds = ", ".join(sorted(catalog()))
+        context.report(
+            (*path, "kind") if spec.kind else path,
+            f"{kind!r} is no kind of provider in this version{suggest(kind, catalog())}; known kinds: {kinds}"
+            " (for any other server: kind: openai, or anthropic for one of that form, with base_url and api_key)",
+        )
+    return row
+
+
+def _several(spec: ProviderSpec, path: KeyPath, context: Context) -> tuple[ProviderSpec, tuple[SecretStr, ...]]:
+    """The provider with the first of its credentials, and all of them where it has several."""
+    if not spec.api_keys:
+        return spec, ()
+    here = (*path, "api_keys")
+    if spec.api_key is not None:
+        context.report(here, "give either api_key or api_keys")
+    told = [key.get_secret_value() for key in spec.api_keys]
+    if "none" in told:
+        context.report(here, "takes keys; where none is needed write api_key: none")
+    if len(set(told)) != len(told):
+        context.report(here, "the same key stands here twice")
+    return spec.model_copy(update={"api_key": spec.api_keys[0]}), tuple(spec.api_keys)
 
 
 def _forward(row: Row, extra: dict[str, str]) -> tuple[tuple[bytes, bytes], ...]:
@@ -198,10 +227,10 @@ def _head(endpoint: values.Endpoint, credential: tuple[str, str] | None, extra: 
     return "".join(f"{header}: {value}\r\n" for header, value in lines.values()).encode("ascii")
 
 
-def _secrets(key: SecretStr | None, extra: dict[str, str]) -> tuple[bytes, ...]:
+def _secrets(keys: Iterable[SecretStr | None], extra: dict[str, str]) -> tuple[bytes, ...]:
     """What must never be shown. Short values are left out: masking them would eat ordinary words of every answer."""
-    found = [key.get_secret_value()] if key is not None else []
+    found = [key.get_secret_value() for key in keys if key is not None]
     for header, value in extra.items():
-        if _TELLS.search(header):
+        if TELLS.search(header):
             found += [value, value.rpartition(" ")[2]]  # also without `Bearer `
     return tuple(dict.fromkeys(secret.encode("ascii") for secret in found if len(secret) >= SHORTEST_SECRET))

@@ -6,6 +6,7 @@ Which address it is belongs in `providers` and `clouds`; whether a proxy is used
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
@@ -36,12 +37,16 @@ def origin(endpoint: values.Endpoint, spec: ProviderSpec, path: KeyPath, context
     pool = spec.pool
     if endpoint.scheme == "http" and spec.tls.model_fields_set:
         context.warn((*path, "tls"), "has no effect: the address is http://")
+    if "min_connections" in pool.model_fields_set and pool.min_connections > pool.max_connections:
+        context.report((*path, "pool", "min_connections"), f"is more than max_connections ({pool.max_connections})")
     return Origin(
         scheme=endpoint.scheme,
         host=endpoint.host,
         port=endpoint.port,
         tls=_tls(spec.tls, (*path, "tls"), context),
         proxy=through,
+        provider=str(path[1]),
+        min_connections=min(pool.min_connections, pool.max_connections),
         max_connections=pool.max_connections,
         max_waiting=pool.max_waiting,
         pool_wait=pool.wait,
@@ -63,6 +68,8 @@ def _tls(tls: ProviderTls, path: KeyPath, context: Context) -> TlsSettings:
     settings = TlsSettings(tls.verify, files.get("ca"), files.get("cert"), files.get("key"))
     try:
         if files:
+            digest = hashlib.sha256(b"".join(Path(file).read_bytes() for file in files.values())).digest()
+            settings = msgspec.structs.replace(settings, digest=digest)
             client_context(settings)
     except OSError as error:
         context.report(path, f"these must be PEM files, cert and key a pair without a password: {error.strerror}")

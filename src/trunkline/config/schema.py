@@ -29,6 +29,7 @@ from trunkline.config.fields import (
 from trunkline.config.schema_models import ModelSpec
 from trunkline.config.schema_providers import ProviderSpec
 from trunkline.edge.limits import ServerLimits
+from trunkline.policy.overload import Priority
 
 _LIMITS = ServerLimits()
 
@@ -57,6 +58,7 @@ class Limits(Section):
     body_min_rate: Size = Field(default=int(_LIMITS.body_min_rate), description="Bytes a second a body must arrive with.")
     keep_alive: Duration = Field(default=_LIMITS.keep_alive, description="An idle connection is kept this long.")
     stall_timeout: Duration = Field(default=_LIMITS.stall_timeout, description="A client may take nothing this long.")
+    max_requests: Count = Field(default=10_000, description="Exchanges in flight; a fifth is for keys of high priority.")
     max_connections: Count = Field(default=_LIMITS.max_connections, description="Open connections, all clients together.")
     max_connections_per_ip: Count | None = Field(
         default=None, description="Open connections of one address; no bound by default."
@@ -89,6 +91,7 @@ class Server(Section):
     limits: Limits = Field(default_factory=Limits)
     drain_timeout: DurationOrZero = Field(default=30.0, description="Running requests may finish this long after SIGTERM.")
     drain_grace: DurationOrZero = Field(default=0.0, description="New connections are taken this long after SIGTERM.")
+    watch: bool = Field(default=True, description="Read this file again when it changes; SIGHUP does so in any case.")
     media: Media = Field(default_factory=Media)
     memory: Memory = Field(default_factory=Memory)
 
@@ -112,7 +115,10 @@ class KeySpec(Section):
     name: Slug
     secret: ClientSecret | None = Field(default=None, description="16 to 512 printable ASCII characters.")
     hash: Digest | None = Field(default=None, description="sha256: and 64 hexadecimal digits, instead of the secret.")
+    aliases: dict[ModelName, ModelName] = Field(default={}, description="What names mean to this key: a model for each.")
+    tags: list[Slug] = Field(default=[], description="What the rules of models may ask for.")
     models: list[ModelName] | None = Field(default=None, description="May ask for: model names, provider/model, provider/*.")
+    priority: Priority = Field(default="normal", description="Under load, low is turned away first and high last.")
 
 
 class File(Section):

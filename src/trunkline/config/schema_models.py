@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
-from trunkline.config.fields import ApiVersion, Count, Duration, ModelName, Section, Slug, blank_too, or_empty
+from trunkline.config.fields import (
+    ApiVersion,
+    Count,
+    Duration,
+    Glob,
+    HeaderName,
+    ModelName,
+    Section,
+    Share,
+    Slug,
+    blank_too,
+    or_empty,
+)
 
 
 class Timeouts(Section):
@@ -111,15 +123,55 @@ class Retry(Section):
     max_backoff: Duration = Field(default=5.0, description="The longest wait, also where a provider names a time.")
 
 
+class WhenSpec(Section):
+    """What a request must be like; all that is written must hold."""
+
+    images: bool | None = Field(default=None, description="It holds a picture.")
+    tools: bool | None = Field(default=None, description="It holds tools.")
+    stream: bool | None = Field(default=None, description="Its answer is to be streamed.")
+    tokens_over: Count | None = Field(default=None, description="Its prompt has more tokens, as far as its size tells.")
+    tokens_under: Count | None = Field(default=None, description="Its prompt has fewer.")
+    tags: list[Slug] = Field(default=[], description="Its key has one of these tags.")
+    headers: dict[HeaderName, Glob] = Field(default={}, description="Its headers, and the pattern that each must match.")
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError("must name at least one condition")
+        return self
+
+
+class RuleSpec(Section):
+    """Requests of a kind that go to another model."""
+
+    when: WhenSpec
+    use: ModelName = Field(description="A configured model, or provider/model.")
+
+
+class HedgeSpec(Section):
+    """A second target is asked beside one that is slow to begin; the first token wins, both are paid."""
+
+    after: Duration | None = Field(default=None, description="Without a first token; by default longer than 95 of 100 took.")
+    share: Share = Field(default=0.05, description="Of all requests, how many may be asked twice.")
+
+
 class ModelSpec(Section):
-    """What a model name that clients may use means."""
+    """What a model name that clients may use means. One `*` in it stands for anything, and for the same in its targets."""
 
     targets: list[TargetField] = Field(min_length=1, description="Tried in this order, each where those before it failed.")
+    aliases: list[ModelName] = Field(default=[], description="Further names for it.")
     strategy: Literal["ordered", "weighted", "latency", "least_busy", "cost"] = "ordered"
+    affinity: Literal["none", "session", "prompt"] = Field(
+        default="none", description="What keeps to one target while it is well: a session, or what begins alike."
+    )
+    rules: Annotated[list[RuleSpec], or_empty(list)] = Field(
+        default=[], description="The first that holds sends the request elsewhere.", json_schema_extra=blank_too
+    )
     fallbacks: Annotated[list[TargetField], or_empty(list)] = Field(
-        default=[], description="Tried after the targets.", json_schema_extra=blank_too
+        default=[], description="Tried after the targets; a configured model means all of its own.", json_schema_extra=blank_too
     )
     retry: Retry | None = None
+    hedge: HedgeSpec | None = None
     timeouts: Timeouts = Field(default_factory=Timeouts)
     facts: FactsSpec = Field(default_factory=FactsSpec)
     unsupported: Unsupported | None = Field(default=None, description="As for a provider, whose setting is the default.")

@@ -40,7 +40,10 @@ class ProviderTls(Section):
 class Pool(Section):
     """Connections to a provider."""
 
-    max_connections: Count = 512
+    min_connections: Count = Field(
+        default=8, description="Unanswered requests it may always have at once, however overloaded it shows itself."
+    )
+    max_connections: Count = Field(default=512, description="Open connections to it.")
     max_waiting: Count = Field(default=1024, description="Requests that may wait for a connection.")
     wait: Duration = Field(default=1.0, description="How long they wait before they are answered 503.")
     keep_idle: Duration = Field(default=30.0, description="An unused connection is kept this long.")
@@ -61,6 +64,9 @@ class ProviderSpec(Section):
     kind: str | None = Field(default=None, description="The catalogue row it is made from; the provider's name by default.")
     base_url: BaseUrl | None = Field(default=None, description="Where its API begins; the kind's own by default.")
     api_key: ApiKey | None = Field(default=None, description="The credential, or none; by default the kind's variable.")
+    api_keys: list[ApiKey] = Field(
+        default=[], description="Several credentials instead of one: used in turn; one that is refused rests.", max_length=64
+    )
     auth: Literal["bearer", "api-key", "x-api-key", "x-goog-api-key"] | None = Field(
         default=None, description="How the credential is sent; the kind's own way by default."
     )
@@ -87,6 +93,12 @@ class ProviderSpec(Section):
     proxy: ProxyUrl | None = Field(default=None, description="http://host:port, or none; by default HTTP(S)_PROXY.")
     headers: Headers = Field(default={}, description="Sent with every request.", json_schema_extra=blank_too)
     timeouts: Timeouts = Field(default_factory=Timeouts)
+    breaker: bool = Field(
+        default=True, description="false: a model that fails again and again is not left alone for a while, but asked as ever."
+    )
+    slow: Duration | None = Field(
+        default=None, description="A stream's first token after this long counts as a failure; no bound by default."
+    )
     pool: Pool = Field(default_factory=Pool)
     max_answer: Size = Field(default=64 * 1024 * 1024, description="A larger whole answer is refused.")
     max_stream: Size = Field(default=1024 * 1024 * 1024, description="A larger streamed answer is cut.")

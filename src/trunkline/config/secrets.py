@@ -24,8 +24,14 @@ def secret_values(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from secret_values(item, (*path, index))
-    elif isinstance(value, str) and value != "none" and ((path[-1:] and path[-1] in _FIELDS) or "headers" in path[-2:-1]):
+    elif isinstance(value, str) and value != "none" and _is_secret(path):
         yield path, value
+
+
+def _is_secret(path: KeyPath) -> bool:
+    """Also a provider's headers and each of its keys, but not the patterns of headers that a rule looks at."""
+    field, parent, above = path[-1:], path[-2:-1], path[-3:-2]
+    return not _FIELDS.isdisjoint(field) or parent == ("api_keys",) or (parent == ("headers",) and above != ("when",))
 
 
 def permission_warning(file: Path) -> str | None:

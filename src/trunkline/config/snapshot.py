@@ -10,11 +10,11 @@ from typing import Literal
 import msgspec
 from typing_extensions import override
 
+from trunkline.config.routes import Pattern, direct
 from trunkline.config.values import is_model
 from trunkline.edge.limits import ServerLimits
 from trunkline.policy.keys import Principal
-from trunkline.providers.models import facts
-from trunkline.providers.provider import Provider, Target
+from trunkline.providers.provider import Provider
 from trunkline.routing.route import Route
 from trunkline.telemetry.lines import Level
 
@@ -56,10 +56,14 @@ class ServerSettings(msgspec.Struct, frozen=True):
     limits: ServerLimits
     max_body: int
     max_upload: int
+    max_requests: int
+    """Exchanges in flight."""
     drain_timeout: float
     drain_grace: float
     media: MediaSettings
     memory: MemorySettings
+    watch: bool = True
+    """Whether the file is read again when it changes."""
 
 
 class LogSettings(msgspec.Struct, frozen=True):
@@ -83,10 +87,12 @@ class Snapshot(msgspec.Struct, frozen=True):
     ledger: LedgerSettings
     providers: dict[str, Provider]
     routes: dict[str, Route]
-    """The configured models, by name."""
+    """The configured models, by each of their names."""
     principals: tuple[Principal, ...]
     source: str
     """Where it comes from: a file's path, or `environment`."""
+    patterns: tuple[Pattern, ...] = ()
+    """Those whose name has a star, the most particular first."""
     warnings: tuple[str, ...] = ()
     client_secrets: tuple[bytes, ...] = ()
     """Keys whose secret stands in the configuration; only for `secrets`."""
@@ -94,24 +100,28 @@ class Snapshot(msgspec.Struct, frozen=True):
     """Routes of `provider/model` names, built on demand by `route`."""
 
     def route(self, name: str) -> Route | None:
-        """What a client's model name means: a configured model, else `provider/model`, else None."""
+        """What a client's model name means: a configured model, else `provider/model`, else a model with a star, else None."""
         return self.routes.get(name) or self.remembered.get(name) or self._build(name)
 
     def _build(self, name: str) -> Route | None:
         provider_name, _, model = name.partition("/")
         provider = self.providers.get(provider_name)
-        if provider is None or not is_model(model):
+        if provider is not None:
+            route = direct(provider, model, name) if is_model(model) else None
+        elif is_model(name):
+            route = next((made for pattern in self.patterns if (made := pattern.made(name)) is not None), None)
+        else:
+            route = None
+        if route is None:
             return None
-        known = facts(provider.kind, model, provider.facts)
-        route = Route(name, (Target(provider, model, facts=known, strict=provider.strict),), provider.deadlines)
         if len(self.remembered) >= MAX_REMEMBERED:
             del self.remembered[next(iter(self.remembered))]
-        self.remembered[name] = route
+        route = self.remembered[name] = msgspec.structs.replace(route, made=True)
         return route
 
     def models(self) -> list[tuple[str, str]]:
         """What can be asked for by name, as (model, provider): the configured models and the built-in echo."""
-        named = [(route.name, route.targets[0].provider.name) for route in self.routes.values()]
+        named = [(name, route.targets[0].provider.name) for name, route in self.routes.items()]
         echoes = [name for name, provider in self.providers.items() if provider.builtin]
         return named + [(f"{name}/{ECHO_MODEL}", name) for name in echoes]
 

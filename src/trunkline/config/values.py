@@ -111,6 +111,24 @@ def count(value: object) -> int:
     return int(digits)
 
 
+def share(value: object) -> float:
+    """A part of a whole, from `5%` or `0.05`; more than nothing, at most all."""
+    digits = text(value)
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)(%?)", digits, re.ASCII)
+    part = float(match[1]) / (100 if match[2] else 1) if match else 0.0
+    if not 0 < part <= 1:
+        raise ValueError("must be a share such as 5%, or a number up to 1")
+    return part
+
+
+def glob(value: object) -> str:
+    """A pattern of values, `*` and `?` standing for any: 1 to 256 printable ASCII characters."""
+    digits = text(value)
+    if not 0 < len(digits) <= MAX_NAME or not digits.isascii() or not digits.isprintable():
+        raise ValueError(f"must be 1 to {MAX_NAME} printable ASCII characters")
+    return digits
+
+
 def host(value: str) -> str:
     """A host name, IPv4 or IPv6 address (without brackets), lower case. RFC 1123, underscores let through."""
     lowered = value.lower()

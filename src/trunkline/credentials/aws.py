@@ -51,6 +51,11 @@ def open_aws(spec: Spec) -> Credential:
     return AwsCredential(spec)
 
 
+def prepare_aws() -> None:
+    """Load botocore, off the loop where it can be told beforehand."""
+    _botocore()
+
+
 class AwsCredential:
     """Signs every request of one provider."""
 

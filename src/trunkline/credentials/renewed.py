@@ -64,7 +64,9 @@ class Renewed:
         clock: Callable[[], float] = lambda: time.time_ns() / 1e9,
         mono: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`clock`: by which tokens expire; the wall's, for a machine may sleep. `mono`: by which failures are spaced."""
+        """`clock`: the wall's, and `mono`: a token is as old as the older of both says, for a machine may sleep, in which the
+        second stands still, and the first may be set back. Failures are spaced by the second.
+        """
         self._fetch = fetch
         self._clock = clock
         self._mono = mono
@@ -72,7 +74,9 @@ class Renewed:
         self._closed = False
         self._lines = b""
         self._token = Token("", 0.0)
+        self._got = (0.0, 0.0)
         self._until = self._renew = float("-inf")
+        """Ages at which it is no longer used, and renewed."""
         self._running: asyncio.Future[None] | None = None
         self._given_up: asyncio.TimerHandle
         self._error: GatewayError | None = None
@@ -89,12 +93,17 @@ class Renewed:
 
     async def token(self) -> Token:
         """The token itself, as it was fetched, for those who do not send it. Raises as `lines` does."""
-        now = self._clock()
-        if now >= self._until:
+        age = self._age()
+        if age >= self._until:
             await self._wait()
-        elif now >= self._renew:
+        elif age >= self._renew:
             self._begin()
         return self._token
+
+    def _age(self) -> float:
+        """Seconds since the token was fetched."""
+        wall, mono = self._got
+        return max(self._clock() - wall, self._mono() - mono)
 
     def close(self) -> None:
         """Give up whatever is being fetched; who waits for it is cancelled."""
@@ -111,7 +120,7 @@ class Renewed:
                     await asyncio.shield(self._running)
             except TimeoutError:
                 raise _too_slow(_PATIENCE) from None
-        if self._clock() >= self._until:
+        if self._age() >= self._until:
             raise self._refusal()
 
     def _begin(self) -> None:
@@ -143,12 +152,11 @@ class Renewed:
         self._end()
         if isinstance(found, Token):
             life = min(max(found.life, _LEAST_LIFE), _MOST_LIFE)
-            now = self._clock()
-            self._token = found
+            self._token, self._got = found, (self._clock(), self._mono())
             self._lines = b"Authorization: Bearer %b\r\n%b" % (found.value.encode("ascii"), found.head)
             self.secrets = (found.value.encode("ascii"),)
-            self._until = now + life - min(_MARGIN, life * _MARGIN_SHARE)
-            self._renew = now + life - min(_EARLY, life * _SHARE)
+            self._until = life - min(_MARGIN, life * _MARGIN_SHARE)
+            self._renew = life - min(_EARLY, life * _SHARE)
             self._error, self._failures, self._again = None, 0, float("-inf")
         else:
             self._error = found

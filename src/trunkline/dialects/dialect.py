@@ -86,6 +86,8 @@ class Whole(msgspec.Struct, frozen=True):
     finish: str
     estimate: int = 0
     """Output tokens guessed from its size where it reports no usage."""
+    filtered: bool = False
+    """It was ended by the provider's filter, in the provider's own word; there may be something in it all the same."""
 
 
 class Tap(Protocol):
@@ -126,6 +128,10 @@ class Tap(Protocol):
 
     def fail(self, error: GatewayError) -> bytes:
         """The bytes that end this stream as broken, after whatever event of it is half sent. Nothing follows them."""
+        ...
+
+    def filtered(self) -> bool:
+        """Whether the provider's filter ended it before anything was said."""
         ...
 
     def estimate(self) -> int:

@@ -7,7 +7,7 @@ from itertools import takewhile
 
 import msgspec
 
-from trunkline.canon.chat import Part, Reply, Thinking, ToolCall
+from trunkline.canon.chat import Part, Refusal, Reply, Text, Thinking, ToolCall
 from trunkline.canon.errors import GatewayError
 from trunkline.canon.stream import Begin, Close, Count, Delta, End, Event, Fail, Finished, Fold, Open
 from trunkline.canon.usage import NO_USAGE, Usage
@@ -24,6 +24,7 @@ class Translation:
     __slots__ = (
         "_choices",
         "_count",
+        "_filtered",
         "_finished",
         "_fold",
         "_names",
@@ -51,6 +52,7 @@ class Translation:
         self._stateful = False
         self._choices: set[int] = set()
         self._finished: set[int] = set()
+        self._filtered = True
         self._count = Count(NO_USAGE)
         self.finish = ""
         self.opened = False
@@ -82,6 +84,10 @@ class Translation:
     def fail(self, error: GatewayError) -> bytes:
         """The broken end, in the client's dialect."""
         return self._writer.fail(error)
+
+    def filtered(self) -> bool:
+        """Whether a filter ended all of it before anything was said."""
+        return bool(self._finished) and self._filtered and not self._tokens
 
     def estimate(self) -> int:
         """Four characters a token, and a token at least for every piece: providers stream about one a piece."""
@@ -124,6 +130,7 @@ class Translation:
             case Finished():
                 self.finish = event.native or event.reason
                 self._finished.add(event.choice)
+                self._filtered = self._filtered and event.reason == "content_filter"
                 self.complete = self._choices <= self._finished
             case End():
                 self.complete = self.ended = True
@@ -148,6 +155,15 @@ def renamed(reply: Reply, names: Mapping[str, str]) -> Reply:
 def has_state(reply: Reply) -> bool:
     """The answer holds thinking or state that a client may fail to hand back."""
     return any(_has_state(part) for choice in reply.choices for part in choice.parts)
+
+
+def emptied(reply: Reply) -> bool:
+    """A filter left nothing of the answer: what it thought before, and the filter's own words, are no answer."""
+    return all(choice.finish == "content_filter" and not any(map(_says, choice.parts)) for choice in reply.choices)
+
+
+def _says(part: Part) -> bool:
+    return bool(part.text.strip()) if isinstance(part, Text) else not isinstance(part, Thinking | Refusal)
 
 
 def _renamed(event: Event, names: Mapping[str, str]) -> Event:

@@ -35,6 +35,14 @@ class Watch:
         """
         return max(self._pieces, guess.tokens(self._size))
 
+    def filtered(self) -> bool:
+        """Whether a filter ended it before anything was said."""
+        return bool(self.finish) and not self._pieces and self._means_filter(self.finish)
+
+    def _means_filter(self, finish: str) -> bool:  # noqa: ARG002 - for dialects that have such a word
+        """Whether the provider's word for the end means that."""
+        return False
+
     def _open(self) -> None:
         """An error that came first leaves the stream unopened for good, whatever follows it in the same read."""
         if self.error is None:

@@ -7,23 +7,28 @@ an answer, and the body was held whole: the provider closed it as we sent. Every
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Collection
 from typing import cast
 
 from msgspec import structs
 from typing_extensions import override
 
 from trunkline.canon.errors import GatewayError, Kind
-from trunkline.canon.wire import Deadlines, Origin, WireRequest
+from trunkline.canon.wire import Origin, WireRequest
 from trunkline.edge.answer import Answer
 from trunkline.edge.dial import dial
 from trunkline.edge.handshake import Handshake, accept, asking, new_key
-from trunkline.edge.pool import Pool
+from trunkline.edge.listener import room
+from trunkline.edge.names import Lookups, Names, Resolve
+from trunkline.edge.pool import SIGNS, Pool, Room, Told
 from trunkline.edge.sending import Sending
 from trunkline.edge.side import Side
 from trunkline.edge.timers import NEVER, Sweep
 
 _MAX_POOLS = 4096
+_BUSY = {503, 504, 529}
+"""Statuses by which a provider, or a proxy before it, says that it is asked too much; 429 is about our account."""
 _METHODS = {"POST": b"POST", "GET": b"GET", "DELETE": b"DELETE"}
 
 
@@ -59,9 +64,9 @@ class Upstream(asyncio.Protocol):
         self._answer = answer
         body = request.body
         if isinstance(body, bytes):
-            self._transport.writelines([_head(request), body])
+            self._transport.writelines([head_of(request), body])
         else:
-            self._transport.write(_head(request))
+            self._transport.write(head_of(request))
             self._sending = sending = Sending(self._transport, body)
             answer.asked = NEVER
             answer.headed.add_done_callback(lambda _: self._answered(sending))
@@ -78,7 +83,7 @@ class Upstream(asyncio.Protocol):
             return handshake
         self._answer = handshake
         self.deadline = self._next_check(handshake)
-        self._transport.write(_head(structs.replace(request, head=request.head + asking(key))))
+        self._transport.write(head_of(structs.replace(request, head=request.head + asking(key))))
         return handshake
 
     def usable(self) -> bool:
@@ -213,9 +218,12 @@ def _unheard() -> None:
 class Client:
     """All pools. Made once; used from the loop's thread."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, sweep: Sweep) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, sweep: Sweep, resolve: Resolve | None = None) -> None:
+        """`resolve`: who is asked for the addresses of names; the system's resolver by default."""
         self._loop = loop
         self._sweep = sweep
+        self._names = Names(resolve or Lookups(), loop.time)
+        self._room = Room(room(sys.maxsize))
         self.pools: dict[Origin, Pool[Upstream]] = {}
 
     async def send(self, request: WireRequest, on_sent: Callable[[], None] = _unheard) -> Answer:
@@ -226,17 +234,17 @@ class Client:
         and stops it; what the body raises is raised. Nothing else may pump it.
         """
         pool = self.pools.get(request.origin) or self._pool(request.origin)
-        connection = pool.take() or await self._open(pool, request.deadlines)
+        connection = pool.take() or await pool.fresh(request.deadlines)
         on_sent()
         answer = connection.exchange(request)
         try:
-            return await _headed(answer)
+            return await self._headed(pool, answer)
         except GatewayError as error:
             stale = error.kind is Kind.UPSTREAM_BROKEN and connection.served > 0 and not answer.touched
             if not stale or not isinstance(request.body, bytes):
                 raise
-        connection = await self._open(pool, request.deadlines)
-        return await _headed(connection.exchange(request))
+        connection = await pool.fresh(request.deadlines)
+        return await self._headed(pool, connection.exchange(request))
 
     async def upgrade(self, request: WireRequest, on_sent: Callable[[], None] = _unheard) -> Answer | Side:
         """Ask a provider to speak WebSocket: its refusal as an ordinary answer, or the connection. Raises `GatewayError`.
@@ -245,50 +253,66 @@ class Client:
         lost it counts in the pool of its origin. Of the deadlines, `connect` and `first_byte` hold, and `total` for a refusal.
         """
         pool = self.pools.get(request.origin) or self._pool(request.origin)
-        spare = pool.take() if pool.open >= request.origin.max_connections else None
-        connection = spare or await self._open(pool, request.deadlines)
+        connection = await pool.fresh(request.deadlines)
         on_sent()
         handshake = connection.upgrade(request)
-        await _headed(handshake)
+        await self._headed(pool, handshake)
         return handshake.side or handshake
 
+    def pools_told(self) -> list[Told]:
+        """What each pool is like now."""
+        return [pool.told() for pool in self.pools.values()]
+
     def _pool(self, origin: Origin) -> Pool[Upstream]:
-        if len(self.pools) >= _MAX_POOLS:
-            self.pools = {key: pool for key, pool in self.pools.items() if pool.open}
+        """A new pool; those that are not used any more are forgotten: the ones it replaces, or all where there are too many."""
+        full = len(self.pools) >= _MAX_POOLS
+        if origin.provider or full:
+            past = [key for key, pool in self.pools.items() if not pool.open and (full or key.provider == origin.provider)]
+            for key in past:
+                del self.pools[key]
 
         async def connect() -> Upstream:
-            connection = await dial(self._loop, lambda: Upstream(self._loop, self._sweep), origin)
+            connection = await dial(self._loop, lambda: Upstream(self._loop, self._sweep), origin, self._names)
             connection.join(pool)
             return connection
 
-        pool: Pool[Upstream] = Pool(origin, connect)
+        pool: Pool[Upstream] = Pool(origin, connect, self._room)
         self.pools[origin] = pool
         return pool
 
-    async def _open(self, pool: Pool[Upstream], deadlines: Deadlines) -> Upstream:
+    async def _headed(self, pool: Pool[Upstream], answer: Answer) -> Answer:
+        """The answer, once its head is in; the pool learns how it went."""
         try:
-            async with asyncio.timeout(deadlines.connect):
-                return await pool.fresh()
-        except TimeoutError:
-            raise GatewayError(Kind.UPSTREAM_TIMEOUT, "The provider did not accept a connection in time.") from None
+            await answer.headed
+        except BaseException as error:
+            answer.close()
+            if isinstance(error, GatewayError) and error.kind in SIGNS:
+                pool.width.ill(pool.asking, answer.started, self._loop.time())
+            raise
+        else:
+            if answer.status in _BUSY:
+                pool.width.ill(pool.asking, answer.started, self._loop.time())
+            elif pool.width.uneasy:
+                pool.width.well(pool.asking, answer.started, self._loop.time())
+            return answer
+        finally:
+            pool.answered()
+
+    def keep(self, origins: Collection[Origin]) -> None:
+        """Close idle connections to any other place. Those in use there come to their own end; without such it is forgotten."""
+        for origin, pool in [(origin, pool) for origin, pool in self.pools.items() if origin not in origins]:
+            if pool.open == pool.idle:
+                del self.pools[origin]
+            while pool.shed():
+                pass
 
     def close(self) -> None:
         """Close every idle connection."""
-        for pool in self.pools.values():
-            while (connection := pool.take()) is not None:
-                connection.drop()
+        self.keep(())
 
 
-async def _headed(answer: Answer) -> Answer:
-    try:
-        await answer.headed
-    except BaseException:
-        answer.close()
-        raise
-    return answer
-
-
-def _head(request: WireRequest) -> bytes:
+def head_of(request: WireRequest) -> bytes:
+    """What goes before the body, byte for byte. It holds the credential."""
     origin, target, head = request.origin, request.path, request.head
     if origin.proxy is not None and origin.scheme == "http":  # absolute-form (RFC 9112 section 3.2.2)
         host = f"[{origin.host}]" if ":" in origin.host else origin.host

@@ -16,7 +16,7 @@ from trunkline.canon.wire import Deadlines, Origin, TlsSettings, WireRequest
 from trunkline.edge.answer import Answer
 from trunkline.edge.client import Client
 from trunkline.edge.fetch_guard import Address, Place, Policy, Refused, is_public, moved, place_of
-from trunkline.edge.fetch_names import Names, Resolve
+from trunkline.edge.names import Lookups, Resolve
 
 _MAX_ADDRESSES = 32
 _TRIES = 3
@@ -85,7 +85,7 @@ class Fetcher:
         self._client = client
         self._limits = limits
         self._policy = policy
-        self._resolve = resolve or Names()
+        self._resolve = resolve or Lookups()
         self._tls = tls or TlsSettings()
         self._turns = asyncio.Semaphore(at_once)
 

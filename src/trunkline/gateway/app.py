@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from trunkline.canon.errors import GatewayError, Kind
+from trunkline.dialects.dialect import Dialect
 from trunkline.dialects.forms import is_form
 from trunkline.dialects.realtime import key_of
 from trunkline.edge.reply import Reply
@@ -17,17 +18,21 @@ from trunkline.gateway import health
 from trunkline.gateway.catalogue import tell
 from trunkline.gateway.cors import Cors
 from trunkline.gateway.endpoints import Endpoint, dialect_at, find
+from trunkline.gateway.shed import MAX_BODY, Desk, Shed, overloaded
 from trunkline.pipeline.exchange import Door, Exchange, Parts
 from trunkline.pipeline.outgoing import id_lines, retry_after
-from trunkline.pipeline.run import JOBS, run
+from trunkline.pipeline.run import JOBS, Job, run
 from trunkline.policy.failures import Failures
 from trunkline.policy.keys import Principal, invalid
+from trunkline.policy.overload import PERIOD, Priority, Shedder
 from trunkline.telemetry.lines import RequestLine
 
 _JSON = b"content-type: application/json\r\n"
 _NOBODY = Principal("", b"")
 _MAX_SMALL = 64 * 1024
 """Bytes of a body that only names a model."""
+_SUMMARY = 1.0
+"""Seconds between two lines that say whom load has met."""
 _QUERY_KEY = re.compile(rb"(?:^|&)key=([^&]+)")
 #: Header lines that a refusal of this kind carries (RFC 9110 sections 11.6.1 and 12.5.3).
 _TOLD = {Kind.UNAUTHENTICATED: b"www-authenticate: Bearer\r\n", Kind.UNSUPPORTED_ENCODING: b"accept-encoding: identity\r\n"}
@@ -57,14 +62,21 @@ class DataCall:
         if request.method == "OPTIONS":
             reply.send(204, _allow(endpoint) + self._extra, b"")
         elif endpoint.job in JOBS:
-            door = Door(endpoint.name, endpoint.dialect, endpoint.named, endpoint.passing)
-            exchange = Exchange(gateway.parts, door, self._principal, request, reply, self._extra)
-            return run(exchange, gateway.parts, endpoint.job)
+            return self._exchange(request, reply, endpoint.job)
         elif endpoint.public:
             health.answer(endpoint.job, reply, ready=gateway.ready)
         else:
             self._tell(request, reply)
         return None
+
+    async def _exchange(self, request: Request, reply: Reply, job: Job) -> None:
+        """Give it to the pipeline, if there is still a slot: others may have come since its head was let in."""
+        endpoint, gateway, parts = self._endpoint, self._gateway, self._gateway.parts
+        if not gateway.shedder.has_slot(self._principal.priority, parts.metrics.requests_in_flight):
+            gateway.shed(endpoint.dialect, self._extra).answer(reply)
+            return
+        door = Door(endpoint.name, endpoint.dialect, endpoint.named, endpoint.passing)
+        await run(Exchange(parts, door, self._principal, request, reply, self._extra), parts, job)
 
     def _tell(self, request: Request, reply: Reply) -> None:
         """Answer what this program knows by itself."""
@@ -80,15 +92,19 @@ class DataCall:
 class Gateway:
     """Serves the data plane's listener."""
 
-    def __init__(self, parts: Parts, failures: Failures, cors: Cors, max_body: int) -> None:
+    def __init__(self, parts: Parts, failures: Failures, cors: Cors, shedder: Shedder, max_body: int) -> None:
         """`max_body`: bytes a request's body may have."""
         self.parts = parts
+        self.shedder = shedder
         self.max_body = max_body
         self.ready = False
         self._failures = failures
         self._cors = cors
+        self._desk = Desk()
+        self._told: dict[Priority, int] = dict(shedder.refused())
+        self._told_at = 0.0
 
-    def begin(self, request: Request) -> DataCall:
+    def begin(self, request: Request) -> DataCall | Shed:
         """The endpoint at the request's path, for a caller who may use it. Raises `GatewayError`."""
         extra = self._cors.headers(request)
         endpoint = _endpoint(request)
@@ -104,19 +120,31 @@ class Gateway:
         if endpoint.public or method == "OPTIONS":
             return DataCall(self, endpoint, _NOBODY, extra)
         principal = self._authenticate(request, endpoint)
+        if not self.shedder.admits(principal.priority, self.parts.metrics.requests_in_flight):
+            length = request.length
+            if length is None or length > MAX_BODY or b"expect" in request.headers:
+                raise overloaded(self.shedder.retry_after())
+            return self.shed(endpoint.dialect, extra)
         if b"content-encoding" in request.headers and request.headers[b"content-encoding"].lower() != b"identity":
             raise GatewayError(Kind.UNSUPPORTED_ENCODING, "Send the body as it is, without content-encoding.")
         return DataCall(self, endpoint, principal, extra, request.headers.get(b"content-type", b""))
 
     def refuse(self, request: Request, reply: Reply, error: GatewayError) -> None:
-        """Answer with an error that came before any exchange began, and log it."""
-        self.answer(request, reply, _NOBODY, b"", error)
+        """Answer with an error that came before any exchange began, and log it; under load nothing is logged."""
+        if error.kind is Kind.OVERLOADED:
+            self.shed(_dialect(request, _endpoint(request)), self._cors.headers(request)).answer(reply)
+        else:
+            self.answer(request, reply, _NOBODY, b"", error)
+
+    def shed(self, dialect: Dialect, extra: bytes) -> Shed:
+        """The answer to a request that is turned away."""
+        return Shed(self._desk, dialect, self.parts.new_id(), extra, self.shedder.retry_after())
 
     def answer(self, request: Request, reply: Reply, principal: Principal, body: bytes, error: GatewayError | None) -> None:
         """Answer what needs no exchange, with `body` or an error, and log it. Probes of health are not logged."""
         endpoint = _endpoint(request)
         parts, request_id, status = self.parts, self.parts.new_id(), 200
-        dialect = endpoint.dialect if endpoint is not None else dialect_at(request.path)
+        dialect = _dialect(request, endpoint)
         headers = _JSON + id_lines(request_id, dialect) + self._cors.headers(request)
         if error is not None:
             status, body = error.status, dialect.write_error(error)
@@ -143,6 +171,22 @@ class Gateway:
         )
         parts.metrics.request(line)
         parts.log.request(line)
+
+    def tick(self, late: float, busy: float, connections: int) -> None:
+        """`PERIOD` and `late` seconds went by, of them a share of `busy` with work: go with the load of so many connections.
+
+        The log hears at most once a second of those whom it met.
+        """
+        parts, shedder, now = self.parts, self.shedder, self.parts.mono()
+        in_flight = parts.metrics.requests_in_flight
+        shedder.resize(parts.live.snapshot.server.max_requests)
+        shedder.tick(late, busy, in_flight, connections)
+        self._desk.tick(PERIOD + late, shedder.hold)
+        refused = dict(shedder.refused())
+        if refused != self._told and now - self._told_at >= _SUMMARY:
+            fields = {priority: count - self._told[priority] for priority, count in refused.items()}
+            parts.log.event("warning", "turned away under load", **fields, in_flight=in_flight, late_ms=round(late * 1e3))
+            self._told, self._told_at = refused, now
 
     def _authenticate(self, request: Request, endpoint: Endpoint) -> Principal:
         headers, keys = request.headers, self.parts.live.keys
@@ -175,6 +219,10 @@ class Gateway:
 
 def _endpoint(request: Request) -> Endpoint | None:
     return find(request.method, request.path, request.query, request.headers)
+
+
+def _dialect(request: Request, endpoint: Endpoint | None) -> Dialect:
+    return endpoint.dialect if endpoint is not None else dialect_at(request.path)
 
 
 def _max_body(endpoint: Endpoint, most: int) -> int:

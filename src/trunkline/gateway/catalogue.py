@@ -17,21 +17,29 @@ def tell(endpoint: Endpoint, snapshot: Snapshot, principal: Principal, body: byt
         case "version":
             return write_version()
         case "models":
-            names = (name for name, _ in snapshot.models() if principal.may_use(name))
-            return endpoint.dialect.write_models(_listed(route) for name in names if (route := snapshot.route(name)))
+            known = dict.fromkeys((*(name for name, _ in snapshot.models()), *principal.aliases))
+            found = ((name, _find(name, snapshot, principal)) for name in known)
+            return endpoint.dialect.write_models(_listed(name, route) for name, route in found if route is not None)
         case "show":
-            return endpoint.dialect.write_model(_listed(_route(read_show(body), snapshot, principal)))
+            return endpoint.dialect.write_model(_one(read_show(body), snapshot, principal))
         case _:
-            return endpoint.dialect.write_model(_listed(_route(endpoint.named.model, snapshot, principal)))
+            return endpoint.dialect.write_model(_one(endpoint.named.model, snapshot, principal))
 
 
-def _route(model: str, snapshot: Snapshot, principal: Principal) -> Route:
-    route = snapshot.route(model) if principal.may_use(model) else None
+def _find(name: str, snapshot: Snapshot, principal: Principal) -> Route | None:
+    """What the caller means by a name, where it may use that."""
+    meant = principal.meant(name)
+    route = snapshot.route(meant)
+    return route if route is not None and principal.may_use(meant, route.entry) else None
+
+
+def _one(name: str, snapshot: Snapshot, principal: Principal) -> Listed:
+    route = _find(name, snapshot, principal)
     if route is None:
-        raise GatewayError(Kind.NOT_FOUND, f"The model {model[:200]!r} does not exist here.", code="model_not_found")
-    return route
+        raise GatewayError(Kind.NOT_FOUND, f"The model {name[:200]!r} does not exist here.", code="model_not_found")
+    return _listed(name, route)
 
 
-def _listed(route: Route) -> Listed:
+def _listed(name: str, route: Route) -> Listed:
     target = route.targets[0]
-    return Listed(route.name, target.provider.name, target.facts)
+    return Listed(name, target.provider.name, target.facts)

@@ -13,7 +13,7 @@ from trunkline.dialects.families import Passing, at
 from trunkline.dialects.table import DIALECTS
 from trunkline.pipeline import run
 
-Job = Literal[run.Job, "health", "ready", "alive", "models", "model", "show", "version", "metrics"]
+Job = Literal[run.Job, "health", "ready", "alive", "models", "model", "show", "version", "metrics", "status"]
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -75,7 +75,10 @@ DATA = HEALTH | {
 }
 ADMIN_DIALECT = _OPENAI
 """In which the admin listener writes its errors."""
-ADMIN = HEALTH | {"/metrics": Endpoint("metrics", "GET", "metrics", _OPENAI, public=True)}
+ADMIN = HEALTH | {
+    "/metrics": Endpoint("metrics", "GET", "metrics", _OPENAI, public=True),
+    "/status": Endpoint("status", "GET", "status", _OPENAI, public=True),
+}
 
 _ONE_MODEL = re.compile(r"/(v1(?:beta)?)/models/(.+)")
 _ACTION = re.compile(r"/v1(?:beta1?|alpha)?/models/(.+):(\w+)")

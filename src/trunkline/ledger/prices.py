@@ -96,6 +96,11 @@ class Price(msgspec.Struct, frozen=True, gc=False):
                 total += taken * part_rate
         return (total + rest * rate.output + _PER // 2) // _PER
 
+    def per_token(self, at_ns: int) -> tuple[float, float]:
+        """Nano-dollars of a token in and of one out, for a short prompt: to compare models, not to charge."""
+        rate = self._rate(0, at_ns)
+        return rate.input / _PER, rate.output / _PER
+
     def _rate(self, prompt: int, at_ns: int) -> Rate:
         """The rate for a prompt of this many tokens at this time."""
         periods = self.periods
@@ -193,6 +198,11 @@ class Prices:
             del self._found[next(iter(self._found))]
         self._found[kind, model[: MAX_NAME + 1]] = price
         return price
+
+    def per_token(self, kind: str, model: str, at_ns: int) -> tuple[float, float] | None:
+        """Nano-dollars of a token in and of one out, to compare models; None where the price is not known."""
+        found = self.find(kind, model)
+        return None if found is None else found.per_token(at_ns)
 
     def _look_up(self, kind: str, model: str) -> Price | None:
         if kind in FREE_KINDS:

@@ -58,6 +58,8 @@ class Settle(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="settle
     """Microseconds from the start to the first byte given to the client; 0 where none was."""
     upstream_id: str = ""
     """The provider's own request id."""
+    trail: str = ""
+    """What happened on the way, as JSON: a `pipeline.trail.Trail`. Empty where the first choice answered at once."""
 
 
 Record = Open | Settle
@@ -133,4 +135,5 @@ def row(settle: Settle) -> Row:
         "duration_us": settle.duration_us,
         "first_byte_us": settle.first_byte_us,
         "upstream_id": settle.upstream_id,
+        "trail": settle.trail,
     }

@@ -2,28 +2,66 @@
 
 from __future__ import annotations
 
-from typing import cast
+from math import ceil
+from typing import NamedTuple, cast
 
 from trunkline.canon.errors import GatewayError, Kind
-from trunkline.canon.wire import Deadlines
 from trunkline.dialects.dialect import Ask
 from trunkline.ledger.record import Open
 from trunkline.pipeline.exchange import Exchange, Parts
+from trunkline.pipeline.traits import place, traits
 from trunkline.policy.keys import invalid, not_allowed
 from trunkline.providers.provider import Target
-from trunkline.routing.choose import order
+from trunkline.routing.choose import Candidates
 from trunkline.routing.route import Route
+from trunkline.routing.traits import follow
+
+_SOON = 5.0
+"""Seconds after which a client may ask again for whom everybody rests: a few requests a second are let through meanwhile."""
 
 
-def admit(exchange: Exchange, parts: Parts) -> Route:
+class Way(NamedTuple):
+    """Where a request goes."""
+
+    route: Route
+    """After its rules were followed."""
+    candidates: Candidates
+    first: int
+    """Whom to ask first, as a place in `candidates.course.everyone`."""
+
+
+def admit(exchange: Exchange, parts: Parts) -> Way:
     """Where to ask. Raises `GatewayError` (400, 401, 403, 404, 503); after it returns, the request is accepted."""
     known(exchange, parts)
-    ask = exchange.ask = exchange.asks.read_request(exchange.request.body, exchange.named)
-    route = allowed(exchange, ask.model)
-    now = parts.mono()
-    exchange.candidates = order(route, parts.dice, lambda target: parts.health.of(target).may(now))
-    accept(exchange, parts, exchange.candidates[0], route.deadlines)
-    return route
+    exchange.ask = exchange.asks.read_request(exchange.request.body, exchange.named)
+    return accept(exchange, parts, find_way(exchange, parts, allowed(exchange, exchange.ask.model)))
+
+
+def find_way(exchange: Exchange, parts: Parts, asked: Route) -> Way:
+    """The target to ask first, by what the request holds and how all of them are doing.
+
+    Raises `GatewayError` (503) where each is ill and has been asked enough for now.
+    """
+    told = traits(exchange, asked)
+    route, exchange.rules = follow(asked, told)
+    return begin(exchange, parts, route, Candidates(parts.standings.along(route), told, place(exchange, route.affinity)))
+
+
+def begin(exchange: Exchange, parts: Parts, route: Route, candidates: Candidates) -> Way:
+    """The way that begins with the best of the candidates. Raises `GatewayError` (503) as `find_way` does."""
+    now, dice = parts.mono(), parts.dice()
+    exchange.candidates = candidates
+    first = candidates.next(now, dice)
+    if first is None:
+        asked = cast("Ask", exchange.ask).model
+        raise GatewayError(
+            Kind.OVERLOADED,
+            f"Every provider of the model {asked[:200]!r} failed of late and is left alone for a while. Try again later.",
+            retry_after=float(ceil(min(candidates.rests(now), _SOON))),
+            code="providers_resting",
+        )
+    exchange.passed = tuple(candidates.passed_over(first, now, dice))
+    return Way(route, candidates, first)
 
 
 def known(exchange: Exchange, parts: Parts) -> None:
@@ -34,9 +72,10 @@ def known(exchange: Exchange, parts: Parts) -> None:
 
 def allowed(exchange: Exchange, model: str) -> Route:
     """What a model's name means to this caller. Raises `GatewayError` (403, 404)."""
-    if not exchange.principal.may_use(model):
+    meant = exchange.principal.meant(model)
+    route = exchange.snapshot.route(meant)
+    if not exchange.principal.may_use(meant, route.entry if route is not None else ""):
         raise not_allowed(model)
-    route = exchange.snapshot.route(model)
     if route is None:
         raise GatewayError(
             Kind.NOT_FOUND,
@@ -47,11 +86,11 @@ def allowed(exchange: Exchange, model: str) -> Route:
     return route
 
 
-def accept(exchange: Exchange, parts: Parts, target: Target, deadlines: Deadlines) -> Target:
+def accept(exchange: Exchange, parts: Parts, way: Way) -> Way:
     """Open the record of a request that was read, however it was. Raises `GatewayError` (403, 503)."""
-    ask = cast("Ask", exchange.ask)
-    further = [name for name in target.provider.names_models if name in ask.fields]
-    if further and exchange.principal.models is not None:
+    ask, everyone = cast("Ask", exchange.ask), way.candidates.course.everyone
+    target = everyone[way.first]
+    if exchange.principal.models is not None and (further := _further(ask, everyone)):
         raise GatewayError(
             Kind.FORBIDDEN,
             f"This key may use only some models, so it may not name others in the field {further[0]!r}.",
@@ -64,7 +103,7 @@ def accept(exchange: Exchange, parts: Parts, target: Target, deadlines: Deadline
             "The gateway cannot account for requests at the moment and refuses them. Try again later.",
             retry_after=5.0,
         )
-    exchange.deadlines = deadlines
+    exchange.deadlines = way.route.deadlines
     exchange.target = target
     exchange.tries = 1
     exchange.opened = Open(
@@ -79,4 +118,9 @@ def accept(exchange: Exchange, parts: Parts, target: Target, deadlines: Deadline
         stream=ask.stream,
     )
     exchange.ticket = parts.journal.open(exchange.opened)
-    return target
+    return way
+
+
+def _further(ask: Ask, everyone: tuple[Target, ...]) -> list[str]:
+    """Fields that name further models to one of those who may be asked, be it the last."""
+    return [name for target in everyone for name in target.provider.names_models if name in ask.fields]

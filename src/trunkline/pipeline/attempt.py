@@ -17,6 +17,7 @@ from trunkline.pipeline.outgoing import scrub
 from trunkline.pipeline.patience import retry_after, should_retry
 from trunkline.pipeline.prepare import prepare
 from trunkline.pipeline.wire import wire
+from trunkline.providers.allowances import read
 from trunkline.providers.forward import forwarded, unused
 from trunkline.providers.hosting import place
 from trunkline.providers.provider import Target
@@ -80,13 +81,13 @@ async def ask_provider(
     """
     target = cast("Target", exchange.target)
     placed = place(target.provider, dialect.name, target.model, outgoing)
-    request = await wire(target.provider, parts.credentials, placed, lines, bounds)
+    request = await wire(target.provider, exchange.credentials, placed, lines, bounds)
     return await ask_for(exchange, parts, dialect, request)
 
 
 async def ask_for(exchange: Exchange, parts: Parts, dialect: ProviderDialect, request: WireRequest) -> Incoming:
     """Send a request that is ready and look at its answer's head, as `ask_provider` does. `dialect` reads its errors."""
-    credential = parts.credentials.get(cast("Target", exchange.target).provider.name)
+    credential = exchange.credentials.get(cast("Target", exchange.target).provider.name)
     if credential is not None:
         exchange.secrets = credential.secrets
     return await judged(exchange, parts, await parts.client.send(request, exchange.mark_sent), dialect)
@@ -94,6 +95,9 @@ async def ask_for(exchange: Exchange, parts: Parts, dialect: ProviderDialect, re
 
 async def judged(exchange: Exchange, parts: Parts, answer: Incoming, dialect: ProviderDialect) -> Incoming:
     """An answer whose head is in, where it is a 2xx one. Raises `GatewayError` for any other, read by `dialect`."""
+    allowed = read(answer.headers, parts.clock_ns() / 1e9)
+    if allowed is not None and exchange.standing is not None:
+        exchange.standing.allowance.told(allowed, parts.mono())
     exchange.upstream_id = next((told for name in _IDS if (told := _told(exchange, answer, name, _MAX_ID))), "")
     if 200 <= answer.status < 300:
         exchange.answered = True

@@ -32,7 +32,7 @@ async def count(exchange: Exchange, parts: Parts, target: Target) -> None:
     basis = b"provider"
     if tokens is None:
         tokens, basis = await _counted(exchange, parts, target), b"tokenizer"
-    exchange.first_byte = parts.mono()
+    exchange.shows(parts.mono())
     told = b"content-type: application/json\r\nx-trunkline-count-basis: %b\r\n" % basis
     exchange.reply.send(200, head(exchange) + told, exchange.dialect.write_count_answer(tokens))
 

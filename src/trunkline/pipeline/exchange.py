@@ -6,12 +6,12 @@ State only: what happens to an exchange is written in `run`, and done in the fil
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 import msgspec
 
-from trunkline.canon.errors import GatewayError
+from trunkline.canon.errors import GatewayError, Kind
 from trunkline.canon.usage import NO_USAGE
 from trunkline.canon.wire import Deadlines
 from trunkline.config.snapshot import Snapshot
@@ -29,17 +29,20 @@ from trunkline.pipeline.media import Fetch
 from trunkline.pipeline.memory import Memory
 from trunkline.policy.keys import KeyRing, Principal
 from trunkline.providers.provider import Target
-from trunkline.routing.health import Health
+from trunkline.routing.choose import Candidates
+from trunkline.routing.standing import Standing, Standings
 from trunkline.telemetry.log import Log
 from trunkline.telemetry.metrics import Metrics
 
 
 @dataclass
 class Live:
-    """What is in force now. Swapped whole; a request takes what it needs once."""
+    """What is in force now. Swapped whole, on the loop's thread; a request takes what it needs once."""
 
     snapshot: Snapshot
     keys: KeyRing
+    credentials: Mapping[str, Credential] = field(default_factory=dict)
+    """Of those providers whose credential is no fixed header, by the provider's name."""
 
 
 @dataclass(frozen=True)
@@ -59,14 +62,12 @@ class Parts:
     new_id: Callable[[], str]
     dice: Callable[[], float]
     """A number from 0 to 1, to spread waits with; nothing secret hangs on it."""
-    health: Health
+    standings: Standings
     """How each target has been doing."""
     memory: Memory
     """State of models that clients without a slot for it cannot hand back."""
     fetch: Fetch
     counter: Counter
-    credentials: Mapping[str, Credential]
-    """Of those providers whose credential is no fixed header, by the provider's name."""
 
 
 class Answered(msgspec.Struct, frozen=True):
@@ -77,6 +78,16 @@ class Answered(msgspec.Struct, frozen=True):
     content_type: bytes
     error: GatewayError | None = None
     """What the answer is instead, to the client: the provider was paid all the same."""
+    filtered: bool = False
+    """The provider's filter left nothing of it."""
+
+
+class Filtered(GatewayError):  # noqa: N818 - to the client it is an answer
+    """An answer that a provider's filter emptied: another target may have one, else it is the client's."""
+
+    def __init__(self, answered: Answered) -> None:
+        super().__init__(Kind.UPSTREAM_REFUSED, "The provider's filter left nothing of its answer.", code="content_filter")
+        self.answered = answered
 
 
 class Passage(Protocol):
@@ -129,6 +140,36 @@ class Door(NamedTuple):
     """What passes there, where it is not for a dialect to read."""
 
 
+class Race(Protocol):
+    """Two attempts of one request beside each other, of which the client sees one. Each has an exchange of its own."""
+
+    winner: Exchange | None
+    """The one that had something to show first."""
+
+    def shows(self, exchange: Exchange) -> None:
+        """`exchange` has something to show. Raises `GatewayError` where the client already sees the other's."""
+        ...
+
+
+class Step(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One attempt, as the ledger keeps it. Times in whole milliseconds."""
+
+    provider: str
+    model: str
+    began_ms: int
+    """After the request came in."""
+    took_ms: int
+    error: str = ""
+    """A `Kind`, `outrun` where another attempt was quicker, `filtered` where a filter emptied its answer; empty where it
+    answered."""
+    status: int = 0
+    """The provider's own, where it refused."""
+    seat: int = 0
+    """Which of its credentials."""
+    hedged: bool = False
+    """Asked beside another one that was slow to begin."""
+
+
 class Exchange:
     """One request's state. `target` and what follows are set as the request gets there."""
 
@@ -139,6 +180,7 @@ class Exchange:
         "candidates",
         "charged",
         "cost_nano",
+        "credentials",
         "deadlines",
         "detail",
         "dialect",
@@ -148,25 +190,31 @@ class Exchange:
         "extra",
         "finish",
         "first_byte",
+        "hedged",
         "id",
         "named",
         "opened",
         "passage",
+        "passed",
         "passing",
         "price_version",
         "principal",
+        "race",
         "raw_usage",
         "reply",
         "request",
+        "rules",
         "secrets",
         "sent",
         "snapshot",
         "spent",
         "spent_nano",
+        "standing",
         "started_ns",
         "tap",
         "target",
         "ticket",
+        "trail",
         "tries",
         "upstream_id",
         "usage",
@@ -176,7 +224,7 @@ class Exchange:
         """`extra`: header lines the answer carries besides its own (CORS)."""
         self.id = parts.new_id()
         self.started_ns = parts.clock_ns()
-        self.snapshot = parts.live.snapshot
+        self.snapshot, self.credentials = parts.live.snapshot, parts.live.credentials
         self.endpoint, self.dialect, self.named, self.passing = door
         self.asks: Asks = self.dialect
         """The dialect itself, or what it has for a family beside chat."""
@@ -190,10 +238,22 @@ class Exchange:
         self.opened: Open | None = None
         """Its opening in the ledger; None until it is accepted."""
         self.ticket: Ticket | None = None
-        self.candidates: tuple[Target, ...] = ()
-        """The targets, in the order in which they are tried."""
+        self.standing: Standing | None = None
+        """How the current target has been doing: its answers tell more of it."""
+        self.trail: list[Step] = []
+        """The attempts that have ended."""
+        self.candidates: Candidates | None = None
+        """Who may be asked; None until that is known."""
+        self.rules: tuple[int, ...] = ()
+        """The rules that were followed, counted from 1."""
+        self.passed: tuple[tuple[Target, str], ...] = ()
+        """Who was not asked although its turn had come, and why."""
         self.tries = 0
         """Targets that were turned to, each time counted."""
+        self.race: Race | None = None
+        """What it takes part in: then its `reply` is not the client's until it has won."""
+        self.hedged = False
+        """Its attempt began beside another one."""
         self.spent = NO_USAGE
         """What attempts used that failed before the current one."""
         self.spent_nano: int | None = None
@@ -214,6 +274,22 @@ class Exchange:
         if self.opened is not None:
             self.opened = msgspec.structs.replace(self.opened, provider=target.provider.name, target=target.model)
         self._forget()
+
+    def become(self, other: Exchange) -> None:
+        """Go on as `other`, a copy of this one that went its own way."""
+        reply = self.reply
+        for name in Exchange.__slots__:
+            setattr(self, name, getattr(other, name))
+        self.reply, self.race, self.hedged = reply, None, False
+
+    def shows(self, now: float) -> None:
+        """The client is about to see the first byte: to be called before the answer's head is made, which tells what was spent.
+
+        Raises `GatewayError` where another attempt was quicker.
+        """
+        if self.race is not None:
+            self.race.shows(self)
+        self.first_byte = now
 
     def _forget(self) -> None:
         self.secrets: tuple[bytes, ...] = ()

@@ -6,6 +6,7 @@ in `dialects.families`, which provider is asked in `routing.families`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import cast
 from urllib.parse import unquote_to_bytes
 
@@ -14,17 +15,18 @@ import msgspec
 from trunkline.canon.errors import GatewayError, Kind
 from trunkline.canon.usage import NO_USAGE
 from trunkline.canon.wire import Body, WireRequest
-from trunkline.dialects import families
+from trunkline.dialects import families, guess
 from trunkline.dialects.dialect import Ask, Outgoing
 from trunkline.dialects.families import Passing
 from trunkline.dialects.forms import Form
 from trunkline.dialects.passing import PassingTap, read_answer
 from trunkline.dialects.shallow import checked_model, encode, fields, model_of
 from trunkline.dialects.table import SPOKEN
-from trunkline.pipeline.admit import accept, allowed, known
+from trunkline.pipeline.admit import Way, accept, allowed, begin, known
 from trunkline.pipeline.attempt import Incoming, ask_for, read_at_most
 from trunkline.pipeline.exchange import Exchange, Parts
 from trunkline.pipeline.outgoing import cost_line, head
+from trunkline.pipeline.pursue import once, pursue
 from trunkline.pipeline.settle import price
 from trunkline.pipeline.upload import Upload
 from trunkline.pipeline.wire import wire
@@ -32,7 +34,10 @@ from trunkline.policy.keys import Principal
 from trunkline.providers.forward import forwarded
 from trunkline.providers.hosting import place
 from trunkline.providers.provider import Provider, Target
+from trunkline.routing.choose import Candidates
 from trunkline.routing.families import of_model, of_none, speech
+from trunkline.routing.route import Route
+from trunkline.routing.traits import Traits, follow
 
 MODEL_HEADER, PROVIDER_HEADER = b"x-trunkline-model", b"x-trunkline-provider"
 _PASSED = (b"content-type", b"content-disposition")
@@ -52,8 +57,8 @@ async def pass_on(exchange: Exchange, parts: Parts) -> None:
     if exchange.request.stream is None:
         await _pass_whole(exchange, parts)
     elif cast("Passing", exchange.passing).model == "none":
-        admit_passing(exchange, parts, "")
-        await _exchange(exchange, parts, exchange.request.stream, exchange.request.headers[b"content-type"])
+        body, told = exchange.request.stream, exchange.request.headers[b"content-type"]
+        await _pursue(exchange, parts, once(admit_passing(exchange, parts, "")), lambda _: (body, told))
     else:
         await _pass_form(exchange, parts, exchange.request.stream)
 
@@ -66,12 +71,14 @@ async def _pass_whole(exchange: Exchange, parts: Parts) -> None:
         found = fields(body)
     null = bytes(found.get("model", b"null")) == b"null"
     model = "" if passing.model != "needed" and null else model_of(found)
-    target = admit_passing(exchange, parts, model, found)
-    if model:
-        body = encode(found | {"model": msgspec.Raw(encode(target.model))})
-    told = exchange.request.headers.get(b"content-type", _JSON)
+    way = admit_passing(exchange, parts, model, found)
     # what was read as JSON must not be read as anything else, such as a form with another model in it
-    await _exchange(exchange, parts, body, told if passing.model == "none" else _JSON)
+    told = exchange.request.headers.get(b"content-type", _JSON) if passing.model == "none" else _JSON
+
+    def written_for(target: Target) -> tuple[bytes, bytes]:
+        return (encode(found | {"model": msgspec.Raw(encode(target.model))}) if model else body), told
+
+    await _pursue(exchange, parts, way if model else once(way), written_for)
 
 
 async def _pass_form(exchange: Exchange, parts: Parts, source: Body) -> None:
@@ -86,23 +93,46 @@ async def _pass_form(exchange: Exchange, parts: Parts, source: Body) -> None:
             model = await upload.read_ahead(exchange.snapshot.server.max_body)
         if not model and cast("Passing", exchange.passing).model == "needed":
             model_of({})
-        target = admit_passing(exchange, parts, model)
-        upload.put(target.model)
-        await _exchange(exchange, parts, upload, form.content_type)
+        way = admit_passing(exchange, parts, model)
+
+        def written_for(target: Target) -> tuple[Body, bytes]:
+            upload.put(target.model)
+            return upload, form.content_type
+
+        await _pursue(exchange, parts, once(way), written_for)
     finally:
         upload.close()
 
 
-def admit_passing(exchange: Exchange, parts: Parts, model: str, found: dict[str, msgspec.Raw] | None = None) -> Target:
-    """The target for this model, or for a request that names none; from here on the ledger knows the request."""
+async def _pursue(
+    exchange: Exchange, parts: Parts, way: Way, written_for: Callable[[Target], tuple[bytes | Body, bytes]]
+) -> None:
+    """`written_for`: the body for a target, and its type."""
+
+    async def attempt(exchange: Exchange, parts: Parts, target: Target) -> None:
+        await _exchange(exchange, parts, *written_for(target))
+
+    await pursue(exchange, parts, way, attempt)
+
+
+def admit_passing(exchange: Exchange, parts: Parts, model: str, found: dict[str, msgspec.Raw] | None = None) -> Way:
+    """Where to ask for this model, or for a request that names none; from here on the ledger knows the request."""
     found = found or {}
     stream = bytes(found.get("stream", b"")) == b"true"
     exchange.ask = Ask(found, model, stream=stream, include_usage=True)
     family, providers = cast("Passing", exchange.passing).family, exchange.snapshot.providers.values()
     shown = [provider for provider in providers if _may_any(exchange.principal, provider)]
     if model:
-        route = allowed(exchange, model)
-        target, deadlines = of_model(route, family, shown), route.deadlines
+        told = Traits(
+            guess.tokens(len(exchange.request.body)),
+            stream=stream,
+            tags=exchange.principal.tags,
+            headers=exchange.request.headers,
+        )
+        asked, exchange.rules = follow(allowed(exchange, model), told)
+        route = of_model(asked, family, shown)
+        course = parts.standings.along(asked)
+        candidates = Candidates(course if route is asked else parts.standings.part(route), told)
     else:
         named = exchange.request.headers.get(PROVIDER_HEADER, b"").decode("latin-1")
         provider = of_none(family, named, providers, shown)
@@ -112,8 +142,9 @@ def admit_passing(exchange: Exchange, parts: Parts, model: str, found: dict[str,
                 f"This key is limited to some models, and a request that names none may use any: it needs '{provider.name}/*'.",
                 code="model_not_allowed",
             )
-        target, deadlines = Target(provider, ""), provider.deadlines
-    return accept(exchange, parts, target, deadlines)
+        route = Route("", (Target(provider, ""),), provider.deadlines)
+        candidates = Candidates(parts.standings.part(route))
+    return accept(exchange, parts, begin(exchange, parts, route, candidates))
 
 
 def _may_any(principal: Principal, provider: Provider) -> bool:
@@ -123,7 +154,7 @@ def _may_any(principal: Principal, provider: Provider) -> bool:
 
 async def _exchange(exchange: Exchange, parts: Parts, body: bytes | Body, content_type: bytes) -> None:
     """Ask the provider and carry its answer."""
-    request = await written(exchange, parts, families.below(exchange.request.path), passed_query(exchange.request.query))
+    request = await written(exchange, families.below(exchange.request.path), passed_query(exchange.request.query))
     request = msgspec.structs.replace(request, body=body, content_type=content_type)
     target = cast("Target", exchange.target)
     answer = await ask_for(exchange, parts, SPOKEN[speech(target.provider)], request)
@@ -135,7 +166,7 @@ async def _exchange(exchange: Exchange, parts: Parts, body: bytes | Body, conten
         await _Flow(exchange, parts, answer, tap).run()
 
 
-async def written(exchange: Exchange, parts: Parts, path: str, query: bytes) -> WireRequest:
+async def written(exchange: Exchange, path: str, query: bytes) -> WireRequest:
     """The request for the provider, still without a body. `path`: below its base path; what the provider's own query says is
     left out of `query`.
     """
@@ -150,7 +181,7 @@ async def written(exchange: Exchange, parts: Parts, path: str, query: bytes) -> 
     if b"accept" in headers:
         lines += b"accept: %b\r\n" % headers[b"accept"]
     placed = place(provider, speech(provider), target.model, outgoing)
-    return await wire(provider, parts.credentials, placed, lines, (exchange.deadlines, provider.max_stream))
+    return await wire(provider, exchange.credentials, placed, lines, (exchange.deadlines, provider.max_stream))
 
 
 def passed_query(query: bytes) -> bytes:
@@ -180,7 +211,7 @@ async def _whole(exchange: Exchange, parts: Parts, answer: Incoming) -> None:
     usage, exchange.raw_usage = read_answer(body, pictures=pictures)
     if usage != NO_USAGE:
         price(exchange, parts, usage)
-    exchange.first_byte = parts.mono()
+    exchange.shows(parts.mono())
     exchange.reply.send(answer.status, _lines(exchange, answer) + cost_line(exchange), body)
 
 
@@ -215,7 +246,7 @@ class _Flow:
         if tap is not None and tap.error is not None and not tap.opened:
             raise tap.error
         if data and not reply.started:
-            self._exchange.first_byte = self._parts.mono()
+            self._exchange.shows(self._parts.mono())
             reply.flow = self._answer
             reply.start(self._answer.status, _lines(self._exchange, self._answer))
         reply.write(data)

@@ -21,7 +21,8 @@ def should_retry(headers: Mapping[bytes, bytes]) -> bool | None:
 def retry_after(headers: Mapping[bytes, bytes], now: float) -> float | None:
     """Seconds to wait: `retry-after-ms` (Azure, OpenAI), else `retry-after` as seconds or an HTTP date (RFC 9110, 10.2.3).
 
-    `now`: seconds since the epoch. None where nothing sensible is told: nothing, a time in the past, no number.
+    `now`: seconds since the epoch; a date is compared with the answer's own `date`, where it has one, since our clock may be
+    another. None where nothing sensible is told: nothing, a time in the past, no number.
     """
     told = _number(headers.get(b"retry-after-ms"))
     if told is not None:
@@ -30,7 +31,8 @@ def retry_after(headers: Mapping[bytes, bytes], now: float) -> float | None:
         raw = headers.get(b"retry-after")
         told = _number(raw)
         if told is None and raw is not None:
-            told = _moment(raw, now)
+            when, said = _moment(raw), _moment(headers.get(b"date", b""))
+            told = None if when is None else when - (now if said is None else said)
     return told if told is not None and 0 < told <= _LONGEST else None
 
 
@@ -42,8 +44,9 @@ def _number(raw: bytes | None) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _moment(raw: bytes, now: float) -> float | None:
+def _moment(raw: bytes) -> float | None:
+    """Seconds since the epoch of an HTTP date."""
     try:
-        return parsedate_to_datetime(raw.decode("ascii")).timestamp() - now
+        return parsedate_to_datetime(raw.decode("ascii")).timestamp()
     except (ValueError, OverflowError, OSError):  # UnicodeDecodeError is a ValueError
         return None

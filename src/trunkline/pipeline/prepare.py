@@ -17,7 +17,7 @@ from trunkline.dialects.dialect import Ask, Dialect, Frame, Outgoing, ProviderDi
 from trunkline.dialects.names import MADE
 from trunkline.dialects.state import SEALED
 from trunkline.dialects.table import SPOKEN
-from trunkline.dialects.translate import Translation, has_state, renamed
+from trunkline.dialects.translate import Translation, emptied, has_state, renamed
 from trunkline.pipeline.exchange import Answered, Exchange, Parts, Passage
 from trunkline.pipeline.media import inline
 from trunkline.providers.provider import Target
@@ -46,11 +46,18 @@ class Shallow:
 
     def whole(self, body: bytes) -> Answered:
         """The answer as it is."""
-        return Answered(self.dialect.read_reply(body), body, b"application/json")
+        told = self.dialect.read_reply(body)
+        return Answered(told, body, b"application/json", filtered=told.filtered and self._emptied(body))
 
     def tap(self) -> Tap:
         """The dialect's own tap."""
         return self.dialect.tap(self._ask, hide_usage=self._hide)
+
+    def _emptied(self, body: bytes) -> bool:
+        try:
+            return emptied(self.dialect.read_answer(body, ""))
+        except GatewayError:
+            return False
 
     def done(self, tap: Tap) -> None:
         """Nothing is kept: the client has the provider's own state."""
@@ -107,10 +114,11 @@ def written(client: Dialect, frame: Frame, reply: Reply) -> Answered:
         finish=reply.choices[-1].native_finish,
         estimate=0 if reply.usage.basis == "reported" else estimated(reply),
     )
+    filtered = emptied(reply)
     if frame.ask.stream:
-        return Answered(told, client.writer(frame).write(unfold(reply)), client.stream_type(frame.ask))
+        return Answered(told, client.writer(frame).write(unfold(reply)), client.stream_type(frame.ask), filtered=filtered)
     try:
-        return Answered(told, client.write_answer(reply, frame), b"application/json")
+        return Answered(told, client.write_answer(reply, frame), b"application/json", filtered=filtered)
     except GatewayError as error:
         return Answered(told, b"", b"", error)
 

@@ -5,6 +5,7 @@ How bytes are carried belongs in `edge.tunnel`, what an event says in `dialects.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import cast
 from urllib.parse import parse_qsl, urlencode
 
@@ -23,6 +24,7 @@ from trunkline.pipeline.attempt import judged
 from trunkline.pipeline.exchange import Exchange, Parts
 from trunkline.pipeline.outgoing import head
 from trunkline.pipeline.passthrough import admit_passing, passed_query, written
+from trunkline.pipeline.pursue import once, pursue
 from trunkline.pipeline.settle import price
 from trunkline.providers.provider import Target
 from trunkline.routing.families import speech
@@ -55,14 +57,19 @@ async def converse(exchange: Exchange, parts: Parts) -> None:
         raise GatewayError(Kind.BAD_REQUEST, "Only WebSocket is spoken here.", status=426, code="upgrade_required")
     rest = passed_query(request.query)
     model = next((value for name, value in parse_qsl(request.query.decode("ascii")) if name == "model"), "")
-    target = admit_passing(exchange, parts, checked_model(model) if model else "")
-    said = urlencode({"model": target.model}).encode() if model else b""
+    way = admit_passing(exchange, parts, checked_model(model) if model else "")
+    await pursue(exchange, parts, once(way), partial(_session, rest=rest))
+
+
+async def _session(exchange: Exchange, parts: Parts, target: Target, rest: bytes) -> None:
+    """A session with `target`. `rest`: of the query, what goes on as it is."""
+    said = urlencode({"model": target.model}).encode() if target.model else b""
     query = b"&".join(filter(None, (said, rest)))
-    provider = await _dialled(exchange, parts, _upgrade(exchange, await written(exchange, parts, "/realtime", query)))
+    provider = await _dialled(exchange, parts, _upgrade(exchange, await written(exchange, "/realtime", query)))
     account = _Account()
     exchange.first_byte = parts.mono()
     try:
-        broke = await tunnel(request, exchange.reply, provider, account.see, lines=head(exchange))
+        broke = await tunnel(exchange.request, exchange.reply, provider, account.see, lines=head(exchange))
     finally:
         if account.used is not None:
             exchange.raw_usage = account.raw
@@ -82,7 +89,7 @@ def _upgrade(exchange: Exchange, request: WireRequest) -> WireRequest:
 async def _dialled(exchange: Exchange, parts: Parts, request: WireRequest) -> Side:
     """The provider's end of the session. Raises `GatewayError` where it refuses."""
     provider = cast("Target", exchange.target).provider
-    if (credential := parts.credentials.get(provider.name)) is not None:
+    if (credential := exchange.credentials.get(provider.name)) is not None:
         exchange.secrets = credential.secrets
     answer = await parts.client.upgrade(request, exchange.mark_sent)
     if isinstance(answer, Side):

@@ -11,7 +11,7 @@ _SNIPPET = 200
 
 def refuse(exchange: Exchange, error: GatewayError) -> None:
     """Answer with `error`, unless the client is gone or has its whole answer."""
-    exchange.error = error
+    exchange.error = error.with_traceback(None)  # its frames know the exchange: a circle otherwise
     reply, upstream = exchange.reply, error.upstream
     if upstream is not None:
         exchange.detail = scrub(exchange, unescaped(upstream.body))[:_SNIPPET].decode("utf-8", "replace")

@@ -10,9 +10,9 @@ from typing import cast
 
 from trunkline.canon.errors import GatewayError, Kind
 from trunkline.canon.usage import Usage
-from trunkline.dialects.dialect import Ask
+from trunkline.dialects.dialect import Ask, Whole
 from trunkline.pipeline.attempt import Incoming, read_at_most
-from trunkline.pipeline.exchange import Answered, Exchange, Parts, Passage
+from trunkline.pipeline.exchange import Answered, Exchange, Filtered, Parts, Passage
 from trunkline.pipeline.outgoing import cost_line, head, scrub_json
 from trunkline.pipeline.settle import price
 from trunkline.providers.provider import Target
@@ -47,6 +47,8 @@ async def _whole(exchange: Exchange, parts: Parts, answer: Incoming) -> None:
         guessed = exchange.asks.estimate_input(ask)
         usage = Usage(input=guessed, output=answered.whole.estimate, images=usage.images, basis="estimated")
     price(exchange, parts, usage)
+    if answered.filtered:
+        raise Filtered(answered)
     deliver(exchange, parts, answered)
 
 
@@ -55,8 +57,8 @@ def deliver(exchange: Exchange, parts: Parts, answered: Answered) -> None:
     exchange.raw_usage, exchange.finish = answered.whole.raw_usage, answered.whole.finish
     if answered.error is not None:
         raise answered.error
+    exchange.shows(parts.mono())
     headers = head(exchange) + b"content-type: %b\r\n" % answered.content_type + cost_line(exchange)
-    exchange.first_byte = parts.mono()
     exchange.reply.send(200, headers, answered.body)
 
 
@@ -86,6 +88,8 @@ class _Stream:
         if not tap.complete and tap.error is None:  # `rest` is half an event then, and stays here
             raise GatewayError(Kind.UPSTREAM_BROKEN, "The provider ended its answer before it was finished.")
         self._pass(rest)
+        if not self._reply.started:
+            raise Filtered(self._emptied())
         self._reply.end()
         self._passage.done(tap)
 
@@ -108,17 +112,24 @@ class _Stream:
             self._held = b""
         if self._reply.started:
             self._reply.write(data)
-        elif tap.opened:
+        elif tap.opened and (tap.error is not None or not tap.filtered()):
             self._begin(self._held + data)
         else:
             self._held += data
             if len(self._held) > _MAX_HELD:
                 raise GatewayError(Kind.UPSTREAM_PROTOCOL, "The provider sent comments but no event.")
 
+    def _emptied(self) -> Answered:
+        """The whole of a stream that a filter ended before it said anything."""
+        tap, exchange = self._tap, self._exchange
+        told = Whole(tap.usage, tap.raw_usage, tap.finish)
+        return Answered(told, self._held, exchange.dialect.stream_type(cast("Ask", exchange.ask)), filtered=True)
+
     def _begin(self, first: bytes) -> None:
-        exchange, reply = self._exchange, self._reply
+        exchange = self._exchange
         self._held = b""
-        exchange.first_byte = self._parts.mono()
+        exchange.shows(self._parts.mono())
+        reply = self._reply = exchange.reply
         reply.flow = self._answer
         told = exchange.dialect.stream_type(cast("Ask", exchange.ask))
         reply.start(200, head(exchange) + b"content-type: %b\r\ncache-control: no-cache\r\n" % told)

@@ -41,26 +41,26 @@ async def _chat(exchange: Exchange, parts: Parts, target: Target) -> None:
         await relay(exchange, parts, answer)  # whole, or pushed piece by piece
 
 
-def _routed(ask: Attempt, task: Family[Any, Any] | None = None) -> _Handler:
+def _routed(ask: Attempt, task: Family[Any, Any] | None = None, *, twice: bool = False) -> _Handler:
     async def answer(exchange: Exchange, parts: Parts) -> None:
         if task is not None:
             exchange.asks = task.clients[exchange.dialect.name]
-        route = admit(exchange, parts)  # body, model, key's rights; from here on the ledger knows it
-        await pursue(exchange, parts, route, ask)  # its targets, until one answers
+        way = admit(exchange, parts)  # body, model, key's rights, where to ask; from here on the ledger knows it
+        await pursue(exchange, parts, way, ask, twice=twice)  # its targets, until one answers; two at once, if the route hedges
 
     return answer
 
 
-def _once(task: Family[Any, Any]) -> _Handler:
-    return _routed(partial(ask_task, family=task), task)
+def _once(task: Family[Any, Any], *, twice: bool) -> _Handler:
+    return _routed(partial(ask_task, family=task), task, twice=twice)
 
 
 Job = Literal["chat", "count", "embed", "image", "pass", "realtime"]
 JOBS: dict[Job, _Handler] = {
-    "chat": _routed(_chat),
+    "chat": _routed(_chat, twice=True),
     "count": _routed(count),  # tokens of the request: nothing is generated
-    "embed": _once(TASKS["embed"]),  # one question, one answer
-    "image": _once(TASKS["image"]),
+    "embed": _once(TASKS["embed"], twice=True),  # one question, one answer
+    "image": _once(TASKS["image"], twice=False),
     "pass": pass_on,  # what is never translated: speech, files, ranking, …
     "realtime": converse,  # a session over WebSocket
 }

@@ -12,6 +12,7 @@ from trunkline.dialects.dialect import Ask
 from trunkline.ledger.record import Outcome, Settle
 from trunkline.pipeline.exchange import Exchange, Parts
 from trunkline.pipeline.outgoing import scrub
+from trunkline.pipeline.trail import count, written
 from trunkline.providers.provider import Target
 from trunkline.telemetry.lines import RequestLine
 
@@ -61,18 +62,22 @@ def settle(exchange: Exchange, parts: Parts) -> None:
             duration_us=duration_us,
             first_byte_us=first_byte_us,
             upstream_id=exchange.upstream_id,
+            trail=_shown(exchange, written(exchange)),
         )
         parts.journal.settle(exchange.ticket, record)
     line = _line(exchange, parts, outcome, status, kind, duration_us, first_byte_us)
     parts.metrics.request(line)
+    count(exchange, parts.metrics)
     parts.log.request(line)
 
 
 def failed(exchange: Exchange, parts: Parts, error: GatewayError) -> None:
-    """Keep what an attempt used that ended so, before the next one is made."""
+    """Keep what an attempt used that ended so. It is accounted for then: a second time changes nothing."""
     _take_usage(exchange, parts, error)
     if exchange.usage.basis != "none":
         exchange.spent_nano, exchange.spent = exchange.cost(), total((exchange.spent, exchange.usage))
+    exchange.tap, exchange.usage, exchange.cost_nano = None, NO_USAGE, None
+    exchange.sent = exchange.answered = False
 
 
 def price(exchange: Exchange, parts: Parts, usage: Usage) -> None:

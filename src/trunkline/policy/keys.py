@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from trunkline.canon.errors import GatewayError, Kind
+from trunkline.policy.overload import Priority
 
 MAX_KEY_BYTES = 512
 """A longer credential is refused unread."""
@@ -26,10 +27,21 @@ class Principal(msgspec.Struct, frozen=True):
     models: frozenset[str] | None = None
     """Model names it may ask for; None means all. An entry `provider/*` allows every model of a provider."""
 
-    def may_use(self, model: str) -> bool:
-        """Whether this key may ask for `model`, as the client names it."""
+    aliases: Mapping[str, str] = {}
+    """What names mean to this key: a model's name for each."""
+    tags: frozenset[str] = frozenset()
+    """What the rules of models may ask for."""
+    priority: Priority = "normal"
+    """Under load, who is turned away first."""
+
+    def meant(self, model: str) -> str:
+        """What this key means by a model's name."""
+        return self.aliases.get(model, model)
+
+    def may_use(self, model: str, entry: str = "") -> bool:
+        """Whether this key may ask for `model`, one of the names of what is configured as `entry`: either may be allowed."""
         allowed = self.models
-        if allowed is None or model in allowed:
+        if allowed is None or model in allowed or entry in allowed:
             return True
         provider, slash, _ = model.partition("/")
         return bool(slash) and f"{provider}/*" in allowed

@@ -5,6 +5,7 @@ Reading the catalogue and the configuration into this form belongs in `config`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -58,6 +59,14 @@ class Provider(msgspec.Struct, frozen=True):
     """The families of `dialects.families` that it has."""
     credential: Spec | None = None
     """A credential that is no fixed header: signed with, or renewed as it expires."""
+    seat: int = 0
+    """Which of several credentials this is; they differ in nothing else, and each is a target of its own."""
+    others: tuple[Provider, ...] = ()
+    """Of the first one, all the others."""
+    breaker: bool = True
+    """A target of it that fails again and again is left alone for a while."""
+    slow: float = math.inf
+    """Seconds to a stream's first token after which a target counts as failing."""
     max_answer: int = 64 * 1024 * 1024
     """Bytes of a whole answer, inflated, after which it is refused."""
     max_stream: int = 1024 * 1024 * 1024
@@ -81,7 +90,7 @@ class Target(msgspec.Struct, frozen=True):
 
     provider: Provider
     model: str
-    weight: int = 1
+    weight: float = 1.0
     facts: Facts = NO_FACTS
     strict: bool = False
     """A parameter that the model cannot be told is refused; else it is dropped, and named."""

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import msgspec
+
 from trunkline.canon.errors import GatewayError, Kind
 from trunkline.providers.provider import Provider, Target
 from trunkline.routing.route import Route
@@ -21,14 +23,21 @@ def speech(provider: Provider) -> str:
     return next((name for name in _OPENAI if name in provider.speaks), provider.dialect)
 
 
-def of_model(route: Route, family: str, shown: Iterable[Provider]) -> Target:
-    """The route's target, whose provider must have the family. Raises `GatewayError(BAD_REQUEST)`, which names those `shown`
-    that have it.
+def of_model(route: Route, family: str, shown: Iterable[Provider]) -> Route:
+    """The route with those of its targets alone whose provider has the family; itself where all have it.
+
+    Raises `GatewayError(BAD_REQUEST)` where none has, which names those `shown` that have it.
     """
-    target = route.targets[0]
-    if family not in target.provider.families:
-        raise _refused(f"The provider {target.provider.name!r} has no {family}.", family, shown)
-    return target
+    targets, fallbacks = _having(route.targets, family), _having(route.fallbacks, family)
+    if len(targets) + len(fallbacks) == len(route.targets) + len(route.fallbacks):
+        return route
+    if not targets and not fallbacks:
+        raise _refused(f"The provider {route.targets[0].provider.name!r} has no {family}.", family, shown)
+    return msgspec.structs.replace(route, targets=targets or fallbacks, fallbacks=fallbacks if targets else ())
+
+
+def _having(targets: tuple[Target, ...], family: str) -> tuple[Target, ...]:
+    return tuple(target for target in targets if family in target.provider.families)
 
 
 def of_none(family: str, named: str, providers: Iterable[Provider], shown: Iterable[Provider]) -> Provider:

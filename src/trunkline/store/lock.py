@@ -1,7 +1,8 @@
-"""One gateway per data directory, and how it is told that the keys changed.
+"""One gateway per data directory, and how it is told that the keys or the configuration changed.
 
 The lock is an `flock`, gone with the process that holds it however it ends. Its file holds the process id; `keys.loaded`
-holds the process id and the generation of keys that process works with.
+holds the process id and the generation of keys that process works with, `config.read` what became of the configuration when
+it was last read.
 """
 
 from __future__ import annotations
@@ -11,13 +12,17 @@ import fcntl
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
+
+import msgspec
 
 from trunkline.store.errors import StoreError
 from trunkline.store.place import make_private
 
 _LOCK = "trunkline.lock"
 _LOADED = "keys.loaded"
+_READ = "config.read"
 _LOOK_SECONDS = 0.01
 _LOOKS = 20
 """Tries at the lock: someone who only looks whether it is held holds it for a moment."""
@@ -47,7 +52,8 @@ class DataLock:
         with contextlib.suppress(OSError):  # a full disk; without a process id in the file nobody signals us
             os.ftruncate(fd, 0)
             # Of an earlier process, which in a container had our id: with it we would be signalled before we listen.
-            (data / _LOADED).unlink(missing_ok=True)
+            for name in (_LOADED, _READ):
+                (data / name).unlink(missing_ok=True)
             os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
         return cls(fd)
 
@@ -84,24 +90,66 @@ def holder(data: Path) -> int | None:
 
 def acknowledge(data: Path, generation: int) -> None:
     """Say that this process works with the keys of `generation`. Call it first when a SIGHUP will be heard. Raises OSError."""
-    fresh = data / f"{_LOADED}.new"
-    fresh.touch(0o600)
-    fresh.write_text(f"{os.getpid()} {generation}\n", encoding="ascii")
-    fresh.replace(data / _LOADED)
+    _write(data, _LOADED, f"{os.getpid()} {generation}\n".encode("ascii"))
 
 
 def notify(data: Path, generation: int, seconds: float = 5.0) -> bool:
-    """Make a running gateway work with the keys of `generation`, or newer. True when it says so, or when none runs.
+    """Make a running gateway work with the keys of `generation`, or newer. True when it says so, or when none runs."""
 
-    A gateway that has not acknowledged anything yet is still starting: it will read the keys by itself, and a signal could
-    end it, so it only is waited for.
+    def answered(process: int) -> bool:
+        loaded_by, loaded = _loaded(data)
+        return loaded_by == process and loaded >= generation
+
+    return _until(data, answered, seconds)
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What became of the configuration when it was read again."""
+
+    began_ns: int
+    """When it was begun to be read, by the machine's monotonic clock, which all of its processes share."""
+    result: str
+    """`applied`, `unchanged` or `refused`."""
+    lines: tuple[str, ...] = ()
+    """What changed, or every mistake, in words."""
+    warnings: tuple[str, ...] = ()
+    process: int = 0
+    """Who read it."""
+
+
+def tell(data: Path, verdict: Verdict) -> None:
+    """Say what became of the configuration. Raises OSError."""
+    _write(data, _READ, msgspec.json.encode(msgspec.structs.replace(verdict, process=os.getpid())))
+
+
+def ask(data: Path, seconds: float = 10.0) -> Verdict | None:
+    """Make a running gateway read its configuration again, and return what became of it: of a reading that began after this
+    call. None where it does not say in time, or none runs.
+    """
+    asked, found = time.monotonic_ns(), None
+
+    def answered(process: int) -> bool:
+        nonlocal found
+        read = _verdict(data)
+        if read is not None and read.process == process and read.began_ns >= asked:
+            found = read
+        return found is not None
+
+    _until(data, answered, seconds)
+    return found
+
+
+def _until(data: Path, answered: Callable[[int], bool], seconds: float) -> bool:
+    """Signal the gateway of a data directory until it has answered. True when it has, or when none runs.
+
+    A gateway that has not acknowledged anything yet is still starting: it will read all by itself, and a signal could end it,
+    so it only is waited for.
     """
     end = time.monotonic() + seconds
     signal_at = 0.0
     while (process := holder(data)) is not None:
-        loaded_by, loaded = _loaded(data)
-        if loaded_by == process and process:
-            if loaded >= generation:
+        if process and _loaded(data)[0] == process:
+            if answered(process):
                 return True
             if time.monotonic() >= signal_at:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -111,6 +159,21 @@ def notify(data: Path, generation: int, seconds: float = 5.0) -> bool:
             return False
         time.sleep(_LOOK_SECONDS)
     return True
+
+
+def _write(data: Path, name: str, content: bytes) -> None:
+    """In one step: whoever reads it sees all of it."""
+    fresh = data / f"{name}.new"
+    fresh.touch(0o600)
+    fresh.write_bytes(content)
+    fresh.replace(data / name)
+
+
+def _verdict(data: Path) -> Verdict | None:
+    try:
+        return msgspec.json.decode((data / _READ).read_bytes(), type=Verdict)
+    except (OSError, msgspec.MsgspecError):
+        return None
 
 
 def _loaded(data: Path) -> tuple[int, int]:

@@ -42,6 +42,7 @@ usage = Table(
     Column("duration_us", BigInteger, nullable=False),
     Column("first_byte_us", BigInteger, nullable=False),
     Column("upstream_id", Text, nullable=False),
+    Column("trail", Text, nullable=False, server_default=""),
     Index("usage_by_time", "started_ns"),
 )
 """One row per accepted request. Each index costs every row a microsecond; totals read a span of time and need only this one."""

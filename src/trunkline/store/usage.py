@@ -104,6 +104,13 @@ def export(
             yield {name: row[name] for name in columns}
 
 
+def find(store: Store, ident: str) -> dict[str, object] | None:
+    """The row of one request; None where there is none."""
+    with store.begin() as connection:
+        row = connection.execute(select(usage).where(usage.c.id == ident)).first()
+    return None if row is None else dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's documented name
+
+
 def _within(since_ns: int | None, until_ns: int | None) -> list[ColumnElement[bool]]:
     bounds = []
     if since_ns is not None:

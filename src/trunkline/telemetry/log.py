@@ -51,12 +51,13 @@ class Log:
         `style` auto: pretty on a terminal (in colour, unless NO_COLOR is set), else JSON.
         """
         self._fd = _own(fd)
-        self._mask = Mask(secrets)
+        self._secrets: frozenset[bytes] = frozenset()
         terminal = self._fd is not None and os.isatty(self._fd)
-        pretty = style == "pretty" or (style == "auto" and terminal)
-        colour = terminal and "NO_COLOR" not in os.environ
-        self._form: Form = Pretty(self._mask, colour=colour) if pretty else Json(self._mask)
-        self._rank = RANKS[level]
+        self._pretty = style == "pretty" or (style == "auto" and terminal)
+        self._colour = terminal and "NO_COLOR" not in os.environ
+        self._form: Form
+        self._rank: int
+        self.configure(level, secrets)
         self._clock = clock
         self._queue: deque[RequestLine | EventLine] = deque()
         self._capacity = capacity
@@ -70,6 +71,13 @@ class Log:
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
+
+    def configure(self, level: Level, secrets: Iterable[bytes]) -> None:
+        """Log from `level` on, and mask these secrets, too: those of before may still be said by requests that began then."""
+        self._secrets |= frozenset(secrets)
+        mask = Mask(self._secrets)
+        self._form = Pretty(mask, colour=self._colour) if self._pretty else Json(mask)
+        self._rank = RANKS[level]
 
     @property
     def dropped(self) -> int:

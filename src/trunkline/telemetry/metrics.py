@@ -98,24 +98,30 @@ class _Watched(msgspec.Struct, frozen=True):
     read: Reading
 
 
-class Metrics(Collector):
-    """The process's metrics. `request` is for the hot path; `render` for the admin endpoint, in the same thread or another."""
+class Metrics:
+    """The process's metrics. `request` is for the hot path, `page` for the admin endpoint."""
 
     def __init__(self, version: str, *, max_series: int = MAX_SERIES) -> None:
         """`version` is shown as `trunkline_build_info`."""
         self.requests_in_flight = 0
         """Set by the pipeline: exchanges that have begun and not ended."""
+        self.retries = 0
+        """Counted by the pipeline: attempts at a target that had failed the same request before."""
+        self.fallbacks = 0
+        """Counted by the pipeline: attempts at another target than the one before."""
+        self.hedges = {"won": 0, "lost": 0, "failed": 0}
+        """Counted by the pipeline: second targets that were asked beside a slow first one, by what became of them."""
         self._version = version
         self._max_series = max_series
         self._series: dict[tuple[str, str, str], _Series] = {}
         self._errors: dict[str, int] = {}
+        self._attempts: dict[tuple[str, str], int] = {}
         self._models: frozenset[str] = frozenset()
         self._providers: frozenset[str] = frozenset()
         self._watched: list[_Watched] = []
         self._registry = CollectorRegistry(auto_describe=False)
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
-        self._registry.register(self)
 
     def configure(self, *, models: Iterable[str], providers: Iterable[str]) -> None:
         """The names that may become labels; everything else is `other`. Called again when the configuration changes."""
@@ -146,13 +152,18 @@ class Metrics(Collector):
         if line.error:
             self._errors[line.error] = self._errors.get(line.error, 0) + 1
 
-    def render(self) -> bytes:
-        """Everything, in Prometheus' text format."""
-        return generate_latest(self._registry)
+    def attempt(self, provider: str, result: str) -> None:
+        """Count one attempt. `result`: `ok` or the kind of its failure."""
+        key = (provider if provider in self._providers else OTHER, result)
+        self._attempts[key] = self._attempts.get(key, 0) + 1
 
-    @override
-    def collect(self) -> Iterator[Metric]:
-        """The families, made from the integers of this moment."""
+    def page(self) -> Page:
+        """Everything as it is now. Called in the loop's thread: what other rooms count changes there."""
+        return Page(self, [(watched, dict(watched.read())) for watched in self._watched])
+
+    def families(self) -> Iterator[Metric]:
+        """The process's own numbers, and ours but for those that are watched; in any thread."""
+        yield from self._registry.collect()
         build = GaugeMetricFamily("trunkline_build_info", "The running version; always 1.", labels=["version"])
         build.add_metric([self._version], 1)
         yield build
@@ -163,11 +174,38 @@ class Metrics(Collector):
         for kind, count in list(self._errors.items()):
             errors.add_metric([kind], count)
         yield errors
+        attempts = CounterMetricFamily("trunkline_attempts", "Tries at providers.", labels=["provider", "result"])
+        for tried, count in list(self._attempts.items()):
+            attempts.add_metric(tried, count)
+        yield attempts
+        yield CounterMetricFamily("trunkline_retries", "Tries at a target that had failed before.", value=self.retries)
+        yield CounterMetricFamily("trunkline_fallbacks", "Tries at another target than the one before.", value=self.fallbacks)
+        hedges = CounterMetricFamily("trunkline_hedges", "Second targets asked beside a slow first one.", labels=["result"])
+        for result, count in self.hedges.items():
+            hedges.add_metric([result], count)
+        yield hedges
         yield from _series_families(list(self._series.items()))
-        for watched in self._watched:
+
+
+class Page(Collector):
+    """What a scrape shows. With many models writing it takes a tenth of a second: not in the loop's thread."""
+
+    def __init__(self, metrics: Metrics, watched: Sequence[tuple[_Watched, Mapping[Labels, float]]]) -> None:
+        self._metrics = metrics
+        self._watched = watched
+
+    def render(self) -> bytes:
+        """Prometheus' text format."""
+        return generate_latest(self)
+
+    @override
+    def collect(self) -> Iterator[Metric]:
+        """The families, made from the integers of this moment."""
+        yield from self._metrics.families()
+        for watched, values in self._watched:
             make = GaugeMetricFamily if watched.kind == "gauge" else CounterMetricFamily
             family = make(watched.name, watched.help, labels=watched.labels)
-            for labels, value in watched.read().items():
+            for labels, value in values.items():
                 family.add_metric(labels, value)
             yield family
 

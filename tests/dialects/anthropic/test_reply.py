@@ -77,3 +77,9 @@ def test_any_bytes_are_read_or_refused(body: bytes) -> None:
     """A provider's nonsense must not become a fault of ours."""
     with contextlib.suppress(GatewayError):
         read_reply(body)
+
+
+@pytest.mark.parametrize(("stop", "filtered"), [("refusal", True), ("end_turn", False), ("stop_sequence", False)])
+def test_a_filter_s_word_is_known(stop: str, filtered: bool) -> None:
+    """What it emptied may go to another provider."""
+    assert read_reply(b'{"content":[],"stop_reason":"%b"}' % stop.encode()).filtered is filtered

@@ -145,3 +145,16 @@ def test_the_estimate_counts_pieces_or_bytes() -> None:
 def test_any_bytes_pass(pieces: list[bytes]) -> None:
     """No stream may crash its tap."""
     assert observed(pieces)[0] == b"".join(pieces)
+
+
+def test_a_stream_that_a_filter_ends_at_once() -> None:
+    """Before a word was said it may go to another provider; not after one."""
+    tap = MessagesTap(ASK, hide_usage=False)
+    tap.feed(begin())
+    assert not tap.filtered()
+    tap.feed(event("message_delta", delta={"stop_reason": "refusal"}))
+    assert tap.filtered()
+    tap = MessagesTap(ASK, hide_usage=False)
+    tap.feed(begin() + event("content_block_delta", index=0, delta={"type": "text_delta", "text": "I"}))
+    tap.feed(event("message_delta", delta={"stop_reason": "refusal"}))
+    assert not tap.filtered()

@@ -80,3 +80,18 @@ def test_recorded_answers_are_read(recording: Recording) -> None:
     assert (whole.usage.input, whole.usage.output) == ((spent.input, spent.output) if spent else (0, 0))
     finish = told["candidates"][0]["finishReason"] if "candidates" in told else told["promptFeedback"]["blockReason"]
     assert whole.finish == finish
+
+
+@pytest.mark.parametrize(
+    ("told", "filtered"),
+    [
+        (BLOCKED[0], True),
+        ({"candidates": [{"finishReason": "SAFETY"}]}, True),
+        ({"candidates": [{"finishReason": "STOP"}]}, False),
+        ({"candidates": [], "promptFeedback": {"blockReason": "SOMETHING_NEW"}}, True),
+        ({"candidates": []}, False),
+    ],
+)
+def test_a_filter_s_word_is_known(told: dict[str, Any], filtered: bool) -> None:
+    """What it emptied may go to another provider. A prompt is blocked for whatever reason."""
+    assert read_reply(json.dumps(told).encode()).filtered is filtered

@@ -215,3 +215,20 @@ def test_recorded_streams_pass(recording: Recording) -> None:
     for cut in range(0, len(body), step):
         assert run([body[:cut], body[cut:]], framing) == read
     assert run([body[at : at + 97] for at in range(0, len(body), 97)], other) == run([body], other)
+
+
+@pytest.mark.parametrize(
+    ("chunks", "filtered"),
+    [
+        (BLOCKED, True),
+        ([{"candidates": [{"finishReason": "PROHIBITED_CONTENT"}]}], True),
+        ([{"candidates": [{"finishReason": "STOP"}]}], False),
+        ([{"candidates": [{"content": {"parts": [{"text": "I"}]}}]}, {"candidates": [{"finishReason": "SAFETY"}]}], False),
+        ([{"candidates": []}], False),
+    ],
+)
+def test_a_stream_that_a_filter_ends_at_once(chunks: list[dict[str, Any]], filtered: bool) -> None:
+    """Before a word was said it may go to another provider; not after one."""
+    tap = GeminiTap(ask(form="sse"))
+    tap.feed(sse(*chunks))
+    assert tap.filtered() is filtered

@@ -267,3 +267,14 @@ def test_a_broken_stream_ends_with_an_error_on_a_clean_boundary() -> None:
     assert tap.fail(error) == write_stream_error(error)
     tap.feed(b"x" * HOLD)
     assert tap.fail(error) == b"\n\n" + write_stream_error(error)
+
+
+def test_a_stream_that_a_filter_ends_at_once() -> None:
+    """Before a word was said it may go to another provider; not after one."""
+    end = events(chunk(delta("", '"content_filter"')))
+    for before, filtered in ((events(HELLO[0]), True), (b"", True), (events(*HELLO), False)):
+        tap = ChatTap(hide_usage=False)
+        tap.feed(before)
+        assert not tap.filtered()
+        tap.feed(end)
+        assert tap.filtered() is filtered

@@ -69,3 +69,10 @@ def test_what_is_no_answer(told: bytes, kind: Kind, message: str) -> None:
     with pytest.raises(GatewayError) as caught:
         read_reply(told)
     assert (caught.value.kind, caught.value.message) == (kind, message)
+
+
+@pytest.mark.parametrize(("reason", "filtered"), [("content_filter", True), ("max_output_tokens", False)])
+def test_a_filter_s_word_is_known(reason: str, filtered: bool) -> None:
+    """What it emptied may go to another provider."""
+    told = {"status": "incomplete", "incomplete_details": {"reason": reason}, "output": []}
+    assert read_reply(json.dumps(told).encode()).filtered is filtered

@@ -173,3 +173,11 @@ def test_an_error_after_half_an_event_begins_on_its_own_line() -> None:
     found = tap(ASK, hide_usage=False)
     found.feed(BIG[: HOLD + 100])
     assert found.fail(GONE).startswith(b"\n\nevent: error")
+
+
+@pytest.mark.parametrize(("reason", "filtered"), [("content_filter", True), ("max_output_tokens", False)])
+def test_a_stream_that_a_filter_ends_at_once(reason: str, filtered: bool) -> None:
+    """Before a word was said it may go to another provider."""
+    response = {"status": "incomplete", "incomplete_details": {"reason": reason}, "output": []}
+    _, found = passed([event("response.incomplete", response=response)])
+    assert found.filtered() is filtered

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from trunkline.canon.chat import FinishReason
-from trunkline.dialects.openai_shape.finish import read_reason, write_reason
+from trunkline.dialects.openai_shape.finish import means_filter, read_reason, write_reason
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,11 @@ def test_what_a_word_means(word: str, called: bool, reason: FinishReason) -> Non
 def test_what_openais_clients_are_told(reason: FinishReason, called: bool, legacy: bool, word: str) -> None:
     """Their types know five words; an answer that was cut short is never told as whole."""
     assert write_reason(reason, called=called, legacy=legacy) == word
+
+
+@pytest.mark.parametrize("word", ["content_filter", "SAFETY", "refusal", "sensitive"])
+def test_a_filter_s_word_is_known(word: str) -> None:
+    """What it emptied may go to another provider, in whatever words it was told."""
+    assert means_filter(word)
+    assert not means_filter("stop")
+    assert not means_filter("")

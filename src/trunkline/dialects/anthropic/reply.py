@@ -10,6 +10,7 @@ from trunkline.canon.usage import NO_USAGE
 from trunkline.dialects import guess
 from trunkline.dialects.anthropic.errors import reported
 from trunkline.dialects.anthropic.usage import read_object, read_usage
+from trunkline.dialects.anthropic.words import means_filter
 from trunkline.dialects.dialect import Whole
 from trunkline.dialects.errors import protocol
 
@@ -38,7 +39,8 @@ def read_reply(body: bytes) -> Whole:
     answer = open_answer(body)
     usage, raw = read_usage(read_object(answer.usage))
     estimate = guess.tokens(len(bytes(answer.content))) if usage is NO_USAGE else 0
-    return Whole(usage=usage, raw_usage=raw, finish=read_finish(answer.stop_reason), estimate=estimate)
+    finish = read_finish(answer.stop_reason)
+    return Whole(usage=usage, raw_usage=raw, finish=finish, estimate=estimate, filtered=means_filter(finish))
 
 
 def read_finish(value: object) -> str:

@@ -9,12 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from typing_extensions import override
 
 from trunkline.canon.errors import GatewayError
 from trunkline.canon.usage import NO_USAGE
 from trunkline.dialects.anthropic.errors import reported, write_event
 from trunkline.dialects.anthropic.reply import read_finish
 from trunkline.dialects.anthropic.usage import merge, read_object, read_usage
+from trunkline.dialects.anthropic.words import means_filter
 from trunkline.dialects.dialect import Ask
 from trunkline.dialects.sse import parse
 from trunkline.dialects.watch import HOLD, EventWatch
@@ -75,6 +77,10 @@ class MessagesTap(EventWatch):
     def fail(self, error: GatewayError) -> bytes:
         """The event that ends the stream as broken, after a blank line where the beginning of an event went out."""
         return (b"\n\n" if self._loose else b"") + write_event(error)
+
+    @override
+    def _means_filter(self, finish: str) -> bool:
+        return means_filter(finish)
 
     def _see(self, raw: bytes) -> None:
         """Read one event as far as it must be read."""

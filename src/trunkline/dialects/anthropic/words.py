@@ -65,6 +65,11 @@ def read_stop(stop_reason: object, *, calls: bool) -> FinishReason:
     return "tool_calls" if calls and finish == "stop" else finish
 
 
+def means_filter(stop_reason: str) -> bool:
+    """Whether a `stop_reason` says that a filter ended the answer."""
+    return _STOPS.get(stop_reason) == "content_filter"
+
+
 def write_stop(finish: FinishReason, native: str, parts: Iterable[Part]) -> str:
     """The `stop_reason` for canon's finish; the provider's own word where it is one of these and means the same."""
     calls = [part for part in parts if isinstance(part, ToolCall)]

@@ -10,6 +10,7 @@ import msgspec
 from trunkline.dialects.dialect import Whole
 from trunkline.dialects.errors import protocol
 from trunkline.dialects.gemini.errors import reported
+from trunkline.dialects.gemini.words import means_filter
 from trunkline.dialects.google_shape.usage import read_usage
 
 _BYTES_PER_TOKEN = 4
@@ -39,7 +40,9 @@ def read_reply(body: bytes) -> Whole:
     feedback = answer.prompt_feedback
     blocked = feedback.get("blockReason") if isinstance(feedback, dict) else None
     finish = finishes[-1] if finishes else blocked if isinstance(blocked, str) else ""
-    return Whole(usage, raw, finish[:_FINISH_LENGTH], 0 if usage.basis == "reported" else len(body) // _BYTES_PER_TOKEN)
+    estimate = 0 if usage.basis == "reported" else len(body) // _BYTES_PER_TOKEN
+    filtered = bool(finish) if not finishes else means_filter(finish)
+    return Whole(usage, raw, finish[:_FINISH_LENGTH], estimate, filtered)
 
 
 def decoded(body: bytes) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from typing_extensions import override
 
 from trunkline.canon.errors import GatewayError
 from trunkline.canon.usage import Usage
@@ -14,7 +15,7 @@ from trunkline.dialects.dialect import Ask
 from trunkline.dialects.errors import protocol
 from trunkline.dialects.gemini.errors import reported
 from trunkline.dialects.gemini.framing import LIMIT, Cutter, Framer, Piece, one_line
-from trunkline.dialects.gemini.words import SSE
+from trunkline.dialects.gemini.words import SSE, means_filter
 from trunkline.dialects.google_shape.usage import Told
 from trunkline.dialects.watch import Watch
 
@@ -63,7 +64,7 @@ class GeminiTap(Watch):
     `ended` is known only at `close`: there is no end mark, and a candidate that has finished may still be told more about.
     """
 
-    __slots__ = ("_cut", "_finished", "_form", "_framer", "_loose", "_seen", "_told", "_unusable")
+    __slots__ = ("_blocked", "_cut", "_finished", "_form", "_framer", "_loose", "_seen", "_told", "_unusable")
 
     def __init__(self, ask: Ask) -> None:
         """`ask.form` is the framing that the client asked for."""
@@ -73,6 +74,7 @@ class GeminiTap(Watch):
         self._cut = Cutter()
         self._loose = False
         self._unusable = False
+        self._blocked = False
         self._seen: set[Any] = set()
         self._finished: set[Any] = set()
         self._told = Told()
@@ -114,6 +116,10 @@ class GeminiTap(Watch):
     def fail(self, error: GatewayError) -> bytes:
         """The bytes that end this stream as broken: an error event, or an error element and the end of the array."""
         return (b"\r\n\r\n" if self._loose else b"") + self._framer.broken(error)
+
+    @override
+    def _means_filter(self, finish: str) -> bool:
+        return self._blocked or means_filter(finish)
 
     @property
     def _same(self) -> bool:
@@ -183,6 +189,7 @@ class GeminiTap(Watch):
                 self._end(index, word)
         feedback = chunk.prompt_feedback
         if isinstance(feedback, dict) and isinstance(word := feedback.get("blockReason"), str) and not self._seen:
+            self._blocked = True
             self._end(0, word)
         self.complete = bool(self._finished) and self._seen <= self._finished
         self._told.keep(chunk.usage_metadata)

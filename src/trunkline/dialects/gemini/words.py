@@ -53,6 +53,11 @@ def read_finish(word: str, *, calls: bool, content: bool) -> FinishReason:
     return "tool_calls" if calls and finish in {"stop", ""} else finish
 
 
+def means_filter(word: str) -> bool:
+    """Whether a `finishReason` says that a filter ended the answer."""
+    return _FINISHES.get(word) == "content_filter"
+
+
 def write_finish(finish: FinishReason, native: str, *, malformed: bool) -> str:
     """The `finishReason` for canon's finish; the provider's own word where it is one of these and means the same.
 

@@ -17,6 +17,8 @@ from trunkline.dialects.openai_shape.reply import mended
 NO_RESPONSE = "The provider's answer is not a response."
 _BROKEN = ("failed", "cancelled")
 """Statuses of an answer that will never be whole."""
+FILTERED = "content_filter"
+"""What made an answer incomplete that a filter ended."""
 _FINISH_LENGTH = 64
 _ABSENT = msgspec.Raw(b"")
 
@@ -45,7 +47,8 @@ def read_reply(body: bytes) -> Whole:
     answer = decode(body)
     usage, raw = read_usage(answer.usage)
     estimate = guess.tokens(len(bytes(answer.output))) if usage is NO_USAGE else 0
-    return Whole(usage=usage, raw_usage=raw, finish=finish_of(answer), estimate=estimate)
+    finish = finish_of(answer)
+    return Whole(usage=usage, raw_usage=raw, finish=finish, estimate=estimate, filtered=finish == FILTERED)
 
 
 def finish_of(answer: Answer) -> str:

@@ -9,13 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from typing_extensions import override
 
 from trunkline.canon.errors import GatewayError
 from trunkline.canon.usage import NO_USAGE
 from trunkline.dialects.dialect import Ask
 from trunkline.dialects.openai_responses.errors import event_fields
 from trunkline.dialects.openai_responses.failure import event_error, failed
-from trunkline.dialects.openai_responses.reply import Answer, finish_of
+from trunkline.dialects.openai_responses.reply import FILTERED, Answer, finish_of
 from trunkline.dialects.openai_responses.skim import Skim
 from trunkline.dialects.openai_responses.usage import read_usage
 from trunkline.dialects.shallow import encode
@@ -80,6 +81,10 @@ class ResponsesTap(EventWatch):
     def fail(self, error: GatewayError) -> bytes:
         """The event that ends the stream as broken, after a blank line where the beginning of an event went out."""
         return (b"\n\n" if self._loose else b"") + _error_event(error, self._last + 1)
+
+    @override
+    def _means_filter(self, finish: str) -> bool:
+        return finish == FILTERED
 
     def _see(self, raw: bytes) -> None:
         """Read one event as far as it must be read."""

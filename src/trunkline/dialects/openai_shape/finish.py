@@ -54,6 +54,11 @@ def read_reason(word: str, *, called: bool) -> FinishReason:
     return "stop" if reason == "tool_calls" else reason
 
 
+def means_filter(word: str) -> bool:
+    """Whether a provider's word says that its filter ended the answer."""
+    return read_reason(word, called=False) == "content_filter"
+
+
 def write_reason(reason: FinishReason, *, called: bool, legacy: bool) -> str:
     """OpenAI's word; `legacy` for a client that speaks of functions and not of tools. `reason` is none that
     `errors.unfinished` has an error for.

@@ -16,6 +16,7 @@ from trunkline.canon.usage import NO_USAGE
 from trunkline.dialects import guess
 from trunkline.dialects.dialect import Whole
 from trunkline.dialects.errors import protocol, reported
+from trunkline.dialects.openai_shape.finish import means_filter
 from trunkline.dialects.openai_shape.usage import read_usage
 
 _FINISH_LENGTH = 64
@@ -60,7 +61,8 @@ def read_reply(body: bytes) -> Whole:
     except (ValueError, RecursionError):
         if usage is NO_USAGE:
             raise protocol(NO_COMPLETION, body) from None
-    return Whole(usage=usage, raw_usage=raw, finish=finish, estimate=_guess(answer.choices) if usage is NO_USAGE else 0)
+    estimate = _guess(answer.choices) if usage is NO_USAGE else 0
+    return Whole(usage=usage, raw_usage=raw, finish=finish, estimate=estimate, filtered=means_filter(finish))
 
 
 def _guess(choices: msgspec.Raw) -> int:

@@ -10,11 +10,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Protocol
 
 import msgspec
+from typing_extensions import override
 
 from trunkline.canon.errors import GatewayError, Upstream
 from trunkline.canon.usage import NO_USAGE
 from trunkline.dialects.errors import reported
 from trunkline.dialects.openai_shape.errors import write_stream_error
+from trunkline.dialects.openai_shape.finish import means_filter
 from trunkline.dialects.openai_shape.reply import read_finish
 from trunkline.dialects.openai_shape.usage import groq_usage, read_usage
 from trunkline.dialects.sse import lone_data, parse
@@ -90,6 +92,10 @@ class ChunkTap(EventWatch):
     def fail(self, error: GatewayError) -> bytes:
         """An error event; before it a blank line, where the beginning of an event went out before its end was there."""
         return (b"\n\n" if self._loose else b"") + write_stream_error(error)
+
+    @override
+    def _means_filter(self, finish: str) -> bool:
+        return means_filter(finish)
 
     def _keeps(self, raw: bytes) -> bool:
         """Read one event; False where it is to be kept from the client."""
