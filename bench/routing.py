@@ -29,7 +29,7 @@ from trunkline.edge.reply import Reply
 from trunkline.edge.request import Request
 from trunkline.pipeline.admit import allowed, find_way
 from trunkline.pipeline.exchange import Door, Exchange, Parts
-from trunkline.routing.standing import Standings
+from trunkline.routing.course import Standings
 
 _ROUTES, _TARGETS = 1000, 20
 _FEW = 10

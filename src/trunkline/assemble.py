@@ -14,7 +14,7 @@ import socket
 import ssl
 import time
 from collections import Counter as Counted
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from typing import Literal
 
@@ -22,6 +22,7 @@ import msgspec
 import uvloop
 
 from trunkline import __version__
+from trunkline.canon.wire import Origin
 from trunkline.config.snapshot import ServerSettings
 from trunkline.credentials.table import open_credentials
 from trunkline.edge.client import Client
@@ -48,7 +49,7 @@ from trunkline.pipeline.status import Status, states, targets
 from trunkline.policy.failures import Failures
 from trunkline.policy.overload import PERIOD, Shedder
 from trunkline.reloading import Reloader
-from trunkline.routing.standing import Standings
+from trunkline.routing.course import Standings
 from trunkline.telemetry.log import adopt_stdlib
 from trunkline.telemetry.metrics import Metrics
 
@@ -90,7 +91,12 @@ class Serving:
         self._admin_server = Server(loop, self._admin, server.limits, self._sweep, date)
         self.data = Listener(_bind(*server.listen), self._data_server, tls)
         self.admin = Listener(_bind(*server.admin), self._admin_server)
-        self._reloader = Reloader(house, loop, self._client.keep)
+
+        def keep(origins: Collection[Origin]) -> None:
+            self._client.keep(origins)
+            parts.standings.keep(house.live.snapshot.routes, house.live.snapshot.providers)
+
+        self._reloader = Reloader(house, loop, keep)
         self._stop = asyncio.Event()
         self._now = asyncio.Event()
 

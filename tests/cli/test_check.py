@@ -32,9 +32,11 @@ providers:
   lab: {kind: openai, base_url: "http://[::1]:9/v1", api_key: hunter2-hunter2}
   hdr: {kind: openai, api_key: none, headers: {x-api-key: hunter2-hunter2}}
   free: {kind: ollama}
+  two: {kind: openai, base_url: "http://[::1]:9/v1", api_keys: [hunter2-hunter4, hunter2-hunter5]}
   ant: {kind: anthropic, api_key: short}
 models:
   "[red]small": {targets: [lab/tiny], fallbacks: [free/tiny], strategy: latency}
+  "claude-*": {targets: ["two/claude-*"]}
 keys:
   - {name: all, secret: hunter2-hunter2-hunter2}
   - {name: some, secret: hunter2-hunter2-hunter3, models: ["[red]small", "lab/*"]}
@@ -58,6 +60,7 @@ keys:
     assert ["ant", "anthropic", "anthropic", "https://api.anthropic.com:443", "***"] in rows
     assert ["echo", "echo", "openai_chat", "built", "in", "none"] in rows
     assert ["[red]small", "lab/tiny,", "else", "free/tiny"] in rows
+    assert ["claude-*", "two/claude-*"] in rows, "once, although there are two credentials"
     assert ["all", "every", "model"] in rows
     assert ["some", "[red]small,", "lab/*"] in rows
     assert "warning: " in result.stderr

@@ -151,3 +151,22 @@ def test_without_a_body(folder: Path) -> None:
     """Some endpoints have none; where one is missing, the client's error says so."""
     assert run("--endpoint", "/v1/files").exit_code == 0
     assert "refused     400 bad_request" in run().stdout
+
+
+def test_a_header_that_is_given_twice(folder: Path) -> None:
+    """The gateway reads two lines of one name as one list, and so do rules."""
+    (folder / "r.json").write_text(json.dumps(BODY | {"model": "c"}))
+    words = ("--header", "anthropic-beta: context-1m-2025-08-07", "--header", "Anthropic-Beta: interleaved-thinking-2025-05-14")
+    done = run("r.json", "--endpoint", "/v1/messages", *words)
+    assert "context-1m-2025-08-07" in done.stdout
+    assert "interleaved-thinking-2025-05-14" in done.stdout
+
+
+def test_a_body_that_the_gateway_would_not_take(folder: Path) -> None:
+    """Explained from a half of it, it would be another request."""
+    (folder / "trunkline.yaml").write_text(CONFIG + "server: {limits: {max_body: 64KiB}}\n")
+    (folder / "r.json").write_text(json.dumps(BODY | {"user": "x" * 65536}))
+    for words, stdin in ((("r.json",), None), (("-",), (folder / "r.json").read_text())):
+        done = run(*words, stdin=stdin)
+        assert (done.exit_code, done.stdout) == (1, "")
+        assert "413" in done.stderr

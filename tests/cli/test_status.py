@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -141,7 +145,23 @@ def test_it_is_drawn_anew(served: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "sleep", sleep)
     done = run(served, "--watch")
     assert (done.exit_code, slept) == (0, [1.0, 1.0])
-    assert "generation 3" in done.stdout
+    assert done.stdout.count("generation 3") == 2, "a file, a pipe or a dumb terminal gets one below the other"
+
+
+def test_on_a_terminal_it_is_drawn_over(served: str) -> None:
+    """Somebody watches a wall, not a roll of paper."""
+    leader, follower = os.openpty()
+    command = [sys.executable, "-m", "trunkline", "status", "--url", served, "--watch"]
+    environ = {**os.environ, "TERM": "xterm", "COLUMNS": "120", "LINES": "40"}
+    with subprocess.Popen(command, stdin=follower, stdout=follower, stderr=follower, env=environ) as watching:
+        os.close(follower)
+        drawn = b""
+        while drawn.count(b"generation 3") < 2:
+            drawn += os.read(leader, 65536)
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(10) == 0
+    os.close(leader)
+    assert b"\x1b[1A" in drawn, "the cursor goes up again"
 
 
 @pytest.mark.parametrize(

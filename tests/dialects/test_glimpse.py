@@ -120,6 +120,7 @@ def test_how_long_the_answer_may_be(fields: dict[str, Any], expected: int) -> No
         ({b"x-session-id": b"opencode"}, {}, b"opencode"),
         ({}, {"prompt_cache_key": "thread"}, b'"thread"'),
         ({}, {"prompt_cache_key": None}, b""),
+        ({}, {"prompt_cache_key": ""}, b""),
         ({b"session-id": b"x" * 300}, {}, b"x" * 256),
     ],
 )

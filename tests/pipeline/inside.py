@@ -41,7 +41,7 @@ from trunkline.pipeline.memory import Memory
 from trunkline.policy.failures import Failures
 from trunkline.policy.keys import KeyRing
 from trunkline.policy.overload import Shedder
-from trunkline.routing.standing import Standings
+from trunkline.routing.course import Standings
 from trunkline.telemetry.log import Log
 from trunkline.telemetry.metrics import Metrics
 

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from harness.gateway import PROVIDER_KEY
-from harness.script import DONE, END, STREAM_HEADERS, Hold, chunk, head, whole
+from harness.invariants import eventually
+from harness.script import DONE, END, STREAM_HEADERS, Close, Hold, chunk, head, whole
 from harness.upstream import Upstream
 from pipeline.inside import Inside
+from trunkline.canon.usage import NO_USAGE
 
 DATE = "Fri, 31 Dec 1999 23:59:59 GMT"
 
@@ -157,3 +159,16 @@ def test_no_answer(inside: Inside, mock: str, status: int, error: str) -> None:
     reply = inside.chat(mock=mock)
     assert (reply.status, reply.error["type"]) == (status, "server_error")
     assert inside.last().error == error
+
+
+def test_a_refusal_costs_nothing_however_slowly_it_is_said(inside: Inside, upstream: Upstream) -> None:
+    """A client that does not wait for the reason must not be charged for a prompt that nobody read."""
+    upstream.then([b"HTTP/1.1 429 Too Many Requests\r\ncontent-length: 9\r\n\r\n{", Hold(), Close()])
+    with inside.connect() as wire:
+        wire.send(inside.chat_bytes())
+        upstream.wait_requests(1)
+        target = inside.parts.live.snapshot.routes["m"].targets[0]
+        eventually(lambda: inside.client.pools[target.provider.origin].asking == 0, "the head is in")
+        wire.reset()
+    record = inside.last()
+    assert (record.outcome, record.usage, record.cost_nano) == ("client_cancelled", NO_USAGE, None)

@@ -22,8 +22,8 @@ from trunkline.pipeline.explain import as_request, explain_request, words
 from trunkline.pipeline.explanation import Explanation
 from trunkline.pipeline.rehearsal import Question, Scene
 from trunkline.policy.keys import Principal
+from trunkline.routing.course import Standings
 from trunkline.routing.route import When
-from trunkline.routing.standing import Standings
 from trunkline.routing.traits import pattern
 
 SECRETS = {
@@ -272,6 +272,18 @@ def test_what_a_running_gateway_learned_counts_and_stays(snapshot: Snapshot) -> 
     assert (one.condition.state, one.place) == ("open", 1), "nobody else is left: it would be asked all the same"
     assert [standings.turns, course.standings[0].busy, course.standings[0].turn] == before
     assert not any("No running gateway" in note for note in found.notes)
+
+
+def test_who_is_being_tried_is_said_to_be(snapshot: Snapshot) -> None:
+    """The explanation asks nobody, so whoever tries the target in earnest is still about it when it is written."""
+    standings = Standings(lambda _: None)
+    tried = standings.along(snapshot.routes["c"]).standings[0]
+    now = time.monotonic() - 11.0
+    for _ in range(5):
+        tried.failed(now, now, GatewayError(Kind.UPSTREAM_FAILED, "no", status=500))
+    standings.asked(tried, 1, time.monotonic())
+    (one,) = told(snapshot, "/v1/chat/completions", {"model": "c", **HELLO}, standings=standings).candidates
+    assert (one.condition.state, one.condition.busy, one.reason) == ("half_open", 1, "failed of late and is being tried")
 
 
 @pytest.mark.parametrize(

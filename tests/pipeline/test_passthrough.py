@@ -11,7 +11,7 @@ import pytest
 
 from harness.client import Reply, request
 from harness.gateway import KEY, NARROW_KEY, PROVIDER_KEY
-from harness.script import END, STREAM_HEADERS, Close, chunk, event, head, whole
+from harness.script import END, STREAM_HEADERS, Close, Hold, chunk, event, head, whole
 from harness.upstream import Upstream
 from pipeline.inside import Inside, bearer
 
@@ -325,6 +325,7 @@ def two(upstream: Upstream, second: Upstream, tmp_path: Path) -> Iterator[Inside
         "both": {"targets": ["lab/first", "spare/second"]},
         "some": {"targets": ["chats/claude", "lab/first"], "fallbacks": ["chats/other", "spare/second"]},
         "last": {"targets": ["chats/claude"], "fallbacks": ["spare/second"]},
+        "paced": {"strategy": "latency", "targets": ["lab/first", "spare/second"]},
         "busy": {"strategy": "least_busy", "targets": ["lab/first", "spare/second"]},
         "ruled": {"targets": ["lab/first"], "rules": [{"when": {"headers": {"x-to": "spare"}}, "use": "spare/second"}]},
     }
@@ -400,8 +401,22 @@ def test_rules_hold_for_what_passes(two: Inside, upstream: Upstream, second: Ups
 def test_how_long_a_recording_is_tells_nothing_of_its_provider(two: Inside, upstream: Upstream) -> None:
     """Else a model would seem slow because it was asked to speak for an hour."""
     upstream.script(lambda _: [head(200, STREAM_HEADERS), chunk(event({"type": "speech.audio.done"})), END])
-    assert ask(two, "POST", "/v1/audio/speech", b'{"model":"both","stream":true}').status == 200
+    assert ask(two, "POST", "/v1/audio/speech", b'{"model":"paced","stream":true}').status == 200
     two.last()
     standing = two.parts.standings.all()["lab", 0, "first"]
     assert (standing.served, standing.pace.p95()) == (1, None)
-    assert [standing.pace.expected(two.parts.mono(), stream=stream) for stream in (True, False)] == [0.0, 0.0]
+    assert [mean.value for mean in (standing.pace.first_token, standing.pace.answer)] == [0.0, 0.0]
+
+
+def test_a_client_that_leaves_a_recording_tells_nothing_either(two: Inside, upstream: Upstream) -> None:
+    """Hedges wait as long as first tokens took; what is spoken has none."""
+    upstream.script(lambda _: [head(200, STREAM_HEADERS), chunk(event({"type": "speech.audio.delta"})), Hold()])
+    with two.connect() as wire:
+        wire.send(request("POST", "/v1/audio/speech", bearer(), b'{"model":"paced","stream":true}'))
+        found = wire.read_head()
+        assert found is not None
+        assert found.status == 200
+        wire.reset()
+    assert two.last().outcome == "client_cancelled"
+    standing = two.parts.standings.all()["lab", 0, "first"]
+    assert (standing.pace.median(), standing.pace.first_token.value) == (None, 0.0)

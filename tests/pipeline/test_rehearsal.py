@@ -20,7 +20,7 @@ from trunkline.ledger.prices import Prices
 from trunkline.pipeline.exchange import Door
 from trunkline.pipeline.rehearsal import Question, Rehearsal, Scene, rehearse, shown
 from trunkline.policy.keys import Principal
-from trunkline.routing.standing import Standings
+from trunkline.routing.course import Standings
 
 PICTURE = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}]}]
 HELLO = [{"role": "user", "content": "hi"}]

@@ -13,7 +13,7 @@ from trunkline.config.snapshot import Snapshot
 from trunkline.pipeline.status import states, targets
 from trunkline.providers.provider import Target
 from trunkline.routing.condition import Condition
-from trunkline.routing.standing import Standings
+from trunkline.routing.course import Standings
 
 DOWN = GatewayError(Kind.UPSTREAM_FAILED, "no", status=500)
 
@@ -68,6 +68,19 @@ def test_who_is_not_well_is_never_left_out(snapshot: Snapshot) -> None:
     standings.asked(course.standings[0], 1, 100.0)
     told, others = targets(snapshot, standings, 101.0, most=1)
     assert [(one.provider, one.condition.state) for one in told] == [("spare", "open")]
+    assert others == 2
+
+
+def test_made_up_names_do_not_crowd_out_configured_ones(snapshot: Snapshot) -> None:
+    """A server that answers to any name would let a client fill the page with its own words."""
+    standings = Standings(lambda _: None)
+    route = snapshot.route("lab/made-up")
+    assert route is not None
+    course = standings.along(route)
+    standings.asked(course.standings[0], 1, 100.0)
+    course.standings[0].succeeded(100.0, 101.0, None)
+    told, others = targets(snapshot, standings, 102.0, most=3)
+    assert all(one.configured for one in told)
     assert others == 2
 
 

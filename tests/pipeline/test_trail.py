@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,8 +27,8 @@ from trunkline.pipeline.exchange import Exchange, Step
 from trunkline.pipeline.trail import MOST, Trail, count, name, read, written
 from trunkline.providers.provider import Provider, Target
 from trunkline.routing.choose import Candidates
+from trunkline.routing.course import Standings
 from trunkline.routing.route import Route
-from trunkline.routing.standing import Standings
 from trunkline.telemetry.metrics import Metrics
 
 PROVIDER = Provider("lab", "openai", Origin("http", "h", 1), {"openai_chat": ""})
@@ -186,21 +189,29 @@ def test_names_tell_the_credential_where_there_are_several() -> None:
     assert found == ["lab/m", "lab/m with credential 1", "lab/m with credential 2"]
 
 
-def test_what_only_passes_is_one_attempt(inside: Inside) -> None:
+def test_what_only_passes_is_counted_too(inside: Inside, upstream: Upstream) -> None:
     """A provider of speech that fails would not be seen in the metrics."""
-    metrics = Metrics("")
-    metrics.configure(models=[], providers=["lab"])
-    exchange, _ = by_hand(inside)
-    count(exchange, metrics)
-    exchange.target, exchange.sent = Target(PROVIDER, "m"), True
-    count(exchange, metrics)
-    exchange.error = DOWN
-    count(exchange, metrics)
-    found = [line for line in metrics.page().render().decode().splitlines() if line.startswith("trunkline_attempts_total{")]
-    assert sorted(found) == [
-        'trunkline_attempts_total{provider="lab",result="ok"} 1.0',
-        'trunkline_attempts_total{provider="lab",result="upstream_failed"} 1.0',
-    ]
+    upstream.then("status=400")
+    before = attempts(inside.metrics_page)
+    inside.ask("/v1/moderations", {"model": "m", "input": "x"})
+    inside.ask("/v1/moderations", {"model": "m", "input": "x"})
+    inside.settled(2)
+    assert attempts(inside.metrics_page) - before == Counter({"ok": 1, "upstream_refused": 1})
+
+
+def attempts(metrics: Metrics) -> Counter[str]:
+    """Those at `lab`, by result."""
+    found = re.findall(r'trunkline_attempts_total\{provider="lab",result="(\w+)"\} (\d+)', metrics.page().render().decode())
+    return Counter({result: int(count) for result, count in found})
+
+
+def test_a_long_list_is_soon_cut() -> None:
+    """In an outage every request of a large route has one: written as often as it has entries, it is an outage of ours."""
+    who = tuple((Target(PROVIDER, f"model-{n}"), "failed of late") for n in range(20_000))
+    before = time.process_time()
+    text = written(cast("Exchange", SimpleNamespace(rules=(), passed=who, trail=[])))
+    assert time.process_time() - before < 2.0, "one by one it takes ten times as long"
+    assert MOST * 3 // 4 < len(text) <= MOST
 
 
 def test_tries_are_counted_by_what_they_are(inside: Inside) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trunkline.providers.allowances import Told
-from trunkline.routing.allowance import LONGEST, Allowance
+from trunkline.routing.allowance import BELIEVED, LONGEST, Allowance
 
 
 def after(*events: tuple[float, Told | int]) -> Allowance:
@@ -163,3 +163,11 @@ def test_whatever_the_order_the_least_counts(order: list[int], timed: bool) -> N
         if left <= most:  # without a reset, more than at the beginning is the next window
             allowance.told(window(left, 30.0 if timed else None), 100.0)
     assert allowance.wait(0, 100.0) > 0
+
+
+def test_nothing_is_believed_for_ever() -> None:
+    """A provider whose clock differs, or whose day's limit was raised, would not be asked before the next reload."""
+    allowance = Allowance()
+    allowance.told(Told(requests_left=0, requests_limit=50, requests_reset=9e8), 100.0)
+    assert allowance.wait(0, 100.0 + BELIEVED - 1) == LONGEST
+    assert allowance.wait(0, 100.0 + BELIEVED) == 0.0

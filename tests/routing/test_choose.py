@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 from trunkline.canon.errors import GatewayError, Kind
 from trunkline.canon.facts import Facts
 from trunkline.canon.wire import Deadlines, Origin
+from trunkline.providers.allowances import Told
 from trunkline.providers.provider import Provider, Target
-from trunkline.routing.choose import Candidates
+from trunkline.routing.choose import QUICK_FOR, Candidates
+from trunkline.routing.course import Course, Standings
 from trunkline.routing.health import FIRST_REST, LAST_RESORT, SILENCE
 from trunkline.routing.pace import HALF_LIFE
 from trunkline.routing.route import Route, Strategy
-from trunkline.routing.standing import Course, Standings
 from trunkline.routing.traits import Traits, distinguishing
 
 NOW = 1000.0
@@ -158,7 +159,7 @@ def test_who_is_limited_is_asked_before_who_fails() -> None:
     for at in (1, 2):
         refused = GatewayError(Kind.UPSTREAM_FAILED, "x", status=429)
         assert refused.retry_after is None
-        scene.course.standings[at].allowance._requests.told(0, 10, 30.0, 0.0, NOW, refills=False)
+        scene.course.standings[at].told(Told(requests_left=0, requests_limit=10, requests_reset=30.0), NOW)
     assert scene.ask() in {1, 2}
     assert set(scene.order()[:2]) == {1, 2}
     reasons = [reason for _, _, reason in Candidates(scene.course).verdicts(NOW)]
@@ -173,8 +174,6 @@ def test_who_is_limited_is_asked_before_who_fails() -> None:
         (Traits(), {0, 1, 2}),
         (Traits(media=frozenset({"image"})), {0, 2}),
         (Traits(tools=True), {0, 1}),
-        (Traits(tokens=5000), {0, 2}),
-        (Traits(tokens=500, output=4000), {0, 2}),
         (Traits(media=frozenset({"image"}), tools=True), {0}),
     ],
 )
@@ -185,6 +184,17 @@ def test_who_cannot_take_it_is_never_asked(strategy: Strategy, traits: Traits, f
     scene = Scene(targets, strategy)
     assert set(scene.order(traits)) == fits
     assert Scene([targets[1], targets[0]], strategy).order(traits)[-1:] == [1], "the last resort is who can take it"
+
+
+@pytest.mark.parametrize("traits", [Traits(tokens=5000, tools=True), Traits(tokens=500, output=4000, tools=True)])
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_who_is_perhaps_too_small_is_asked_after_all_who_are_not(strategy: Strategy, traits: Traits) -> None:
+    """Sizes are guessed: where all others are ill or have failed, a request that would have fitted would be turned away."""
+    targets = [target("small", context=4096), target("all"), target("small-too", context=4096, tools=False)]
+    scene = Scene(targets, strategy)
+    assert scene.order(traits) == [1, 0]
+    scene.ill(1)
+    assert scene.order(traits)[0] == 0
 
 
 def test_where_nobody_can_everyone_is_asked() -> None:
@@ -201,8 +211,17 @@ def test_least_busy_by_weight() -> None:
     """A provider with three times the capacity would get as many as the others."""
     scene = Scene([target("a", 1), target("b", 3)], "least_busy")
     assert Counter(scene.ask(answer=None) for _ in range(40)) == {0: 10, 1: 30}
-    idle = Scene([target(name) for name in "abcd"], "least_busy")
-    assert Counter(idle.ask() for _ in range(40)) == {0: 10, 1: 10, 2: 10, 3: 10}, "equals take turns"
+
+
+def test_any_idle_one_and_only_then_the_least_busy() -> None:
+    """With all of them idle the first would get everything; with one idle the request would wait behind another."""
+    scene = Scene([target(name) for name in "abcd"], "least_busy")
+    assert Counter(scene.ask(dice=number / 40) for number in range(41)) == {0: 11, 1: 10, 2: 10, 3: 10}
+    for at in (0, 1, 3):
+        scene.course.standings[at].busy = 5
+    assert {scene.ask(dice=number / 40) for number in range(41)} == {2}
+    scene.course.standings[2].busy = 6
+    assert [scene.ask(answer=None) for _ in range(3)] == [1, 3, 0], "of equals the one that waited longest"
 
 
 def test_the_cheapest_for_this_request() -> None:
@@ -264,6 +283,23 @@ def test_who_was_not_heard_of_is_tried_by_one_request_at_a_time() -> None:
     again = [scene.ask(answer=None) for _ in range(20)]
     assert again.count(2) == 1
     assert again[0] == 2
+
+
+def test_who_is_quick_is_found_out_once_a_moment() -> None:
+    """Twenty targets would be compared for each request; or one that became slow would be asked for minutes."""
+    scene = Scene([target(name) for name in "abc"], "latency")
+    for at, seconds in enumerate((0.1, 0.2, 0.3)):
+        scene.course.standings[at].succeeded(NOW - seconds, NOW, None)
+    assert scene.ask(answer=None) == 0
+    for _ in range(9):
+        scene.course.standings[0].succeeded(NOW - 9.0, NOW, None)
+    assert scene.ask(answer=None) == 0
+    scene.now += QUICK_FOR
+    assert scene.ask(answer=None) == 1
+    scene.ill(1)
+    assert scene.ask(answer=None) == 2, "who is ill is passed over at once"
+    stream = Traits(stream=True)
+    assert [scene.ask(stream, answer=None) for _ in range(3)] != [1] * 3, "of streams nothing is known yet"
 
 
 def test_a_key_keeps_to_one_target() -> None:

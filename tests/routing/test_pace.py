@@ -8,48 +8,43 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trunkline.routing.pace import ENOUGH, HALF_LIFE, PENALTY, RECENT, Pace
+from trunkline.routing.pace import ENOUGH, HALF_LIFE, PENALTY, RECENT, Mean, Pace
 
 
-def test_nothing_is_expected_of_what_was_never_asked() -> None:
-    """A new target would never be tried, or preferred for ever on a guess."""
-    pace = Pace()
-    assert (pace.expected(0.0, True), pace.expected(1e6, False), pace.p95()) == (0.0, 0.0, None)
-
-
-def test_streams_and_whole_answers_are_told_apart() -> None:
-    """A model that begins at once and writes long would look slow to who streams."""
-    pace = Pace()
-    pace.first(0.2, 100.0)
-    pace.whole(8.0, 100.0)
-    assert (pace.expected(100.0, True), pace.expected(100.0, False)) == (0.2, 8.0)
+def test_what_was_never_measured_is_thought_quickest() -> None:
+    """A new target would never be tried."""
+    quick = Mean()
+    quick.add(0.0, 1e6)
+    assert Mean().rank < quick.rank
+    assert (Mean().value, Pace().p95()) == (0.0, None)
 
 
 def test_what_is_a_half_life_old_weighs_half() -> None:
     """A provider that became slow an hour ago would still be sent everything."""
-    pace = Pace()
-    pace.first(4.0, 100.0)
-    pace.first(1.0, 100.0 + HALF_LIFE)
-    assert pace.expected(100.0 + HALF_LIFE, True) == pytest.approx((4.0 / 2 + 1.0) / 1.5)
-    pace.first(1.0, 100.0 + 20 * HALF_LIFE)
-    assert pace.expected(100.0 + 20 * HALF_LIFE, True) == pytest.approx(1.0, abs=1e-4)
+    mean = Mean()
+    mean.add(4.0, 100.0)
+    mean.add(1.0, 100.0 + HALF_LIFE)
+    assert mean.value == pytest.approx((4.0 / 2 + 1.0) / 1.5)
+    mean.add(1.0, 100.0 + 20 * HALF_LIFE)
+    assert mean.value == pytest.approx(1.0, abs=1e-4)
 
 
 def test_many_in_one_moment_all_count() -> None:
     """A thousand requests a second would be judged by the first of them."""
-    pace = Pace()
+    mean = Mean()
     for seconds in (1.0, 2.0, 6.0):
-        pace.first(seconds, 100.0)
-    pace.first(3.0, 99.9)  # threads of the same moment may read the clock in another order
-    assert pace.expected(100.0, True) == pytest.approx(3.0)
+        mean.add(seconds, 100.0)
+    mean.add(3.0, 99.9)  # threads of the same moment may read the clock in another order
+    assert mean.value == pytest.approx(3.0)
 
 
 def test_one_that_is_not_heard_of_is_tried_again() -> None:
     """A target that was slow once would never be asked again."""
-    pace = Pace()
-    pace.whole(8.0, 100.0)
-    assert pace.expected(100.0 + HALF_LIFE, False) == pytest.approx(4.0)
-    assert pace.expected(100.0 + 20 * HALF_LIFE, False) < 0.001
+    slow, quick = Mean(), Mean()
+    slow.add(8.0, 100.0)
+    for half_lives, order in ((2.9, 1), (3.1, -1)):
+        quick.add(1.0, 100.0 + half_lives * HALF_LIFE)
+        assert (slow.rank - quick.rank) * order > 0
 
 
 @pytest.mark.parametrize(
@@ -60,27 +55,27 @@ def test_one_that_fails_fast_is_not_fast(known: float | None, took: float, expec
     """A provider that refuses within a millisecond would draw all traffic."""
     pace = Pace()
     if known:
-        pace.first(known, 100.0)
-        pace.whole(known, 100.0)
+        pace.first_token.add(known, 100.0)
+        pace.answer.add(known, 100.0)
     pace.failed(took, 100.0)
-    assert pace.expected(100.0, True) == pace.expected(100.0, False) == pytest.approx(expected)
+    assert pace.first_token.value == pace.answer.value == pytest.approx(expected)
 
 
 def test_when_a_first_token_is_late() -> None:
     """Hedging would begin on every request, or on none."""
     pace = Pace()
-    for n in range(ENOUGH - 1):
-        pace.first(0.3, float(n))
+    for _ in range(ENOUGH - 1):
+        pace.first(0.3)
     assert pace.p95() is None, "too few to tell"
     for _ in range(200 - ENOUGH + 1):
-        pace.first(0.3, 100.0)
+        pace.first(0.3)
     for _ in range(9):
-        pace.first(5.0, 100.0)
+        pace.first(5.0)
     found = pace.p95()
     assert found is not None
     assert 0.3 <= found <= 0.3 * 1.19
     for _ in range(9):
-        pace.first(5.0, 100.0)
+        pace.first(5.0)
     found = pace.p95()
     assert found is not None
     assert 5.0 <= found <= 5.0 * 1.19
@@ -90,9 +85,9 @@ def test_old_first_tokens_are_forgotten() -> None:
     """A provider that became faster would be hedged too late for the rest of the day."""
     pace = Pace()
     for _ in range(5000):
-        pace.first(9.0, 100.0)
+        pace.first(9.0)
     for _ in range(5 * RECENT):
-        pace.first(0.1, 100.0)
+        pace.first(0.1)
     found = pace.p95()
     assert found is not None
     assert found < 0.13
@@ -103,7 +98,7 @@ def test_times_out_of_all_reason(seconds: float, bound: float) -> None:
     """A clock that jumps would end in an exception on the way of an answer."""
     pace = Pace()
     for _ in range(ENOUGH):
-        pace.first(seconds, 100.0)
+        pace.first(seconds)
     found = pace.p95()
     assert found is not None
     assert found <= bound
@@ -114,24 +109,24 @@ def test_at_most_one_in_twenty_is_later(times: list[float]) -> None:
     """The bound that hedging may spend rests on it."""
     pace = Pace()
     for seconds in times:
-        pace.first(seconds, 100.0)
+        pace.first(seconds)
     found = pace.p95()
     assert found is not None
     assert sum(seconds > found * (1 + 1e-9) for seconds in times) <= len(times) * 0.05
-    low, high = min(times), max(times)
-    assert low * (1 - 1e-9) <= pace.expected(100.0, True) <= high * (1 + 1e-9)
 
 
-@given(st.lists(st.tuples(st.sampled_from(["first", "whole", "failed"]), st.floats(0, 1e4), st.floats(-1, 1e5)), max_size=60))
-def test_what_is_expected_is_always_a_time(events: list[tuple[str, float, float]]) -> None:
+@given(st.lists(st.tuples(st.booleans(), st.floats(0, 1e4), st.floats(-1, 1e5)), max_size=60))
+def test_a_mean_is_always_a_time(events: list[tuple[bool, float, float]]) -> None:
     """A number that is none would break the order of all targets."""
-    pace, now = Pace(), 0.0
-    for what, seconds, later in events:
-        now += later
-        getattr(pace, what)(seconds, now)
-        for stream in (True, False):
-            assert isfinite(pace.expected(now, stream))
-            assert 0 <= pace.expected(now + 100, stream) <= pace.expected(now, stream)
+    pace, now, most = Pace(), 0.0, PENALTY
+    for failed, seconds, later in events:
+        now, most = now + later, max(most, seconds)
+        if failed:
+            pace.failed(seconds, now)
+        else:
+            pace.answer.add(seconds, now)
+        assert isfinite(pace.answer.rank)
+        assert 0 <= pace.answer.value <= most * (1 + 1e-9)
 
 
 def test_half_of_the_first_tokens_came_within_the_median() -> None:
@@ -139,7 +134,7 @@ def test_half_of_the_first_tokens_came_within_the_median() -> None:
     pace = Pace()
     assert pace.median() is None
     for seconds in (0.1, 0.2, 9.0):
-        pace.first(seconds, 100.0)
+        pace.first(seconds)
     found = pace.median()
     assert found is not None
     assert 0.2 <= found <= 0.2 * 1.2

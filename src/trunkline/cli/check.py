@@ -56,7 +56,7 @@ def _show(snapshot: Snapshot) -> None:
         where = "built in" if provider.builtin else escape(address)
         providers.add_row(provider.name, provider.kind, ", ".join(provider.speaks), where, "***" if has_key else "none")
     models = _table("model", "goes to")
-    for route in snapshot.routes.values():
+    for route in (*snapshot.routes.values(), *(pattern.route for pattern in snapshot.patterns)):
         models.add_row(escape(route.name), escape(_goes_to(route)))
     keys = _table("key", "may use")
     for principal in snapshot.principals:
@@ -71,8 +71,10 @@ def _show(snapshot: Snapshot) -> None:
 
 
 def _goes_to(route: Route) -> str:
+    """Each target once, however many credentials its provider has."""
     targets, fallbacks = (
-        ", ".join(f"{target.provider.name}/{target.model}" for target in some) for some in (route.targets, route.fallbacks)
+        ", ".join(dict.fromkeys(f"{target.provider.name}/{target.model}" for target in some))
+        for some in (route.targets, route.fallbacks)
     )
     return f"{targets}, else {fallbacks}" if fallbacks else targets
 

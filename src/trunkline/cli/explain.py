@@ -10,6 +10,7 @@ import os
 import random  # noqa: TID251 - handed to what needs dice
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,7 @@ from trunkline.cli.usage import dollars
 from trunkline.config.load import find_config, load
 from trunkline.config.mistakes import ConfigError
 from trunkline.config.snapshot import Snapshot
+from trunkline.dialects.forms import is_form
 from trunkline.gateway.endpoints import find
 from trunkline.ledger.prices import Prices
 from trunkline.pipeline.exchange import Door
@@ -34,7 +36,6 @@ from trunkline.store import keys
 from trunkline.store.place import data_dir
 
 _NOBODY = "none"
-_MOST_BODY = 64 * 1024 * 1024
 
 
 def explain(  # noqa: PLR0913 - a command's options
@@ -64,8 +65,12 @@ def explain(  # noqa: PLR0913 - a command's options
     except ConfigError as error:
         print(error, file=sys.stderr)
         raise typer.Exit(1) from None
-    headers = dict(map(_header, header or ()))
-    question = _question(endpoint, headers, _body(request), _principal(key, snapshot, data))
+    headers: dict[bytes, bytes] = {}
+    for name, value in map(_header, header or ()):
+        headers[name] = headers[name] + b", " + value if name in headers else value  # as the listener reads them
+    server = snapshot.server
+    body = _body(request, server.max_upload if is_form(headers.get(b"content-type", b"")) else server.max_body)
+    question = _question(endpoint, headers, body, _principal(key, snapshot, data))
     scene = Scene(snapshot, Prices.load(), time.time_ns, time.monotonic, random.random)
     told = asyncio.run(explain_request(scene, question))
     with output():
@@ -84,16 +89,18 @@ def _header(text: str) -> tuple[bytes, bytes]:
     return name.strip().lower().encode("latin-1", "replace"), value.strip().encode("latin-1", "replace")
 
 
-def _body(file: str | None) -> bytes:
+def _body(file: str | None, most: int) -> bytes:
+    """At most so many bytes, as the gateway takes. Raises typer.Exit."""
     if file is None:
         return b""
     try:
-        if file == "-":
-            return sys.stdin.buffer.read(_MOST_BODY)
-        with Path(file).open("rb") as opened_file:
-            return opened_file.read(_MOST_BODY)
+        with nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb") as source:
+            body = source.read(most + 1)
     except OSError as error:
         raise fail(f"The file {file} cannot be read: {error.strerror}.", "Name the file that holds the body.") from error
+    if len(body) > most:
+        raise fail(f"The body has more than {most} bytes: the gateway refuses it (413).", "Its bounds are in server.limits.")
+    return body
 
 
 def _principal(name: str, snapshot: Snapshot, data: Path | None) -> Principal:

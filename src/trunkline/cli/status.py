@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import http.client
+import sys
 import time
+from contextlib import nullcontext, suppress
 from typing import Annotated
 
 import msgspec
@@ -43,17 +45,19 @@ def status(
             print(told.decode())
         return
     console = Console(highlight=False)
-    if not watch:
-        with output():
-            console.print(_drawn(_read(told)))
-        return
-    with Live(_drawn(_read(told)), console=console, auto_refresh=False) as live:
-        try:
-            while True:
-                time.sleep(_PERIOD)
-                live.update(_drawn(_read(_asked(url))), refresh=True)
-        except KeyboardInterrupt:
-            return
+    moves = watch and console.is_terminal and not console.is_dumb_terminal
+    with output(), suppress(KeyboardInterrupt), Live(console=console, auto_refresh=False) if moves else nullcontext() as live:
+        while True:
+            drawn = _drawn(_read(told))
+            if live is None:  # what cannot be drawn over is drawn below
+                console.print(drawn)
+                sys.stdout.flush()
+            else:
+                live.update(drawn, refresh=True)
+            if not watch:
+                return
+            time.sleep(_PERIOD)
+            told = _asked(url)
 
 
 def _asked(url: str) -> bytes:

@@ -7,8 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from trunkline.cli.data import fail, printable
 from trunkline.cli.usage import accounts, dollars
 from trunkline.pipeline.exchange import Step
@@ -17,7 +15,7 @@ from trunkline.store import usage
 
 
 def record(data: Path, ident: str) -> dict[str, Any]:
-    """The row of the request `ident`, from the journal or the store; its trail as an object. Raises typer.Exit."""
+    """The row of the request `ident`, from the journal or the store; its trail as a `Trail`. Raises typer.Exit."""
     with accounts(data) as (store, unstored):
         row: Mapping[str, Any] | None = next((one for one in unstored if one["id"] == ident), None) or usage.find(store, ident)
     if row is None:
@@ -26,7 +24,7 @@ def record(data: Path, ident: str) -> dict[str, Any]:
             "Take the id from the answer's x-request-id. Requests that are still running, and those that were refused before"
             " a target was chosen, have no record: the log has them.",
         )
-    return {**row, "trail": msgspec.to_builtins(read(row["trail"]))}
+    return {**row, "trail": read(row["trail"])}
 
 
 def lines(row: Mapping[str, Any]) -> list[str]:
@@ -49,7 +47,7 @@ def lines(row: Mapping[str, Any]) -> list[str]:
 
 def _way(row: Mapping[str, Any]) -> list[str]:
     """What happened, in order."""
-    trail = msgspec.convert(row["trail"], Trail)
+    trail: Trail = row["trail"]
     told = [f"rule {number} was followed" for number in trail.rules]
     told += [f"not to {name}: {reason}" for name, reason in trail.passed]
     ended = 0

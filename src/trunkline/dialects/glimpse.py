@@ -33,14 +33,13 @@ _GROWING = ("messages", "input", "contents", "prompt")
 _LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 _NESTED = ("generationConfig", "generation_config", "options")
 _SCHEMAS = ("response_format", "text", "output_config", "output_format", "generationConfig", "generation_config", "format")
-_NOTHING = (b"", b"null", b"[]")
+_NOTHING = (b"", b"null", b"[]", b'""')
 _DECODER = JSONDecoder()
 _INSTRUCTS = ("system", "developer")
 
 #: A word that stands in JSON right between quotes; inside of a text its quotes would be escaped.
 _MEDIA = re.compile(
-    rb'"(?:image|images|image_url|video_url|input_image|input_audio|input_file|document|file|inlineData|inline_data|fileData|'
-    rb'file_data)"'
+    rb'"(?:image(?:s|_url)?|video_url|input_(?:image|audio|file)|document|inline(?:Data|_data)|file(?:Data|_data)?)"'
 )
 
 
@@ -107,8 +106,8 @@ def session(ask: Ask, headers: Mapping[bytes, bytes]) -> bytes:
     for name in SESSION_HEADERS:
         if name in headers:
             return headers[name][:_MAX_SESSION]
-    key = ask.fields.get("prompt_cache_key")
-    return b"" if key is None or bytes(key) == b"null" else bytes(key)[:_MAX_SESSION]
+    key = bytes(ask.fields.get("prompt_cache_key", b""))
+    return b"" if key in _NOTHING else key[:_MAX_SESSION]
 
 
 def beginning(ask: Ask) -> bytes:

@@ -97,11 +97,12 @@ async def judged(exchange: Exchange, parts: Parts, answer: Incoming, dialect: Pr
     """An answer whose head is in, where it is a 2xx one. Raises `GatewayError` for any other, read by `dialect`."""
     allowed = read(answer.headers, parts.clock_ns() / 1e9)
     if allowed is not None and exchange.standing is not None:
-        exchange.standing.allowance.told(allowed, parts.mono())
+        exchange.standing.told(allowed, parts.mono())
     exchange.upstream_id = next((told for name in _IDS if (told := _told(exchange, answer, name, _MAX_ID))), "")
     if 200 <= answer.status < 300:
         exchange.answered = True
         return answer
+    exchange.sent = False  # who refuses charges nothing, however long we listen to why
     raise await _refusal(exchange, parts, answer, dialect)
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from trunkline.canon.errors import GatewayError, Kind
-from trunkline.canon.usage import NO_USAGE
+from trunkline.canon.usage import NO_USAGE, Usage
 from trunkline.canon.wire import Deadlines
 from trunkline.config.snapshot import Snapshot
 from trunkline.credentials.credential import Credential
@@ -30,7 +30,8 @@ from trunkline.pipeline.memory import Memory
 from trunkline.policy.keys import KeyRing, Principal
 from trunkline.providers.provider import Target
 from trunkline.routing.choose import Candidates
-from trunkline.routing.standing import Standing, Standings
+from trunkline.routing.course import Standings
+from trunkline.routing.standing import Standing
 from trunkline.telemetry.log import Log
 from trunkline.telemetry.metrics import Metrics
 
@@ -170,6 +171,15 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     """Asked beside another one that was slow to begin."""
 
 
+@dataclass(slots=True)
+class Spent:
+    """What attempts used that are over and were not the client's answer. Copies of an exchange have it together."""
+
+    usage: Usage = NO_USAGE
+    nano: int | None = None
+    """What that cost, in nano-dollars; None where a part of it has no price."""
+
+
 class Exchange:
     """One request's state. `target` and what follows are set as the request gets there."""
 
@@ -197,7 +207,6 @@ class Exchange:
         "passage",
         "passed",
         "passing",
-        "price_version",
         "principal",
         "race",
         "raw_usage",
@@ -208,7 +217,6 @@ class Exchange:
         "sent",
         "snapshot",
         "spent",
-        "spent_nano",
         "standing",
         "started_ns",
         "tap",
@@ -254,12 +262,8 @@ class Exchange:
         """What it takes part in: then its `reply` is not the client's until it has won."""
         self.hedged = False
         """Its attempt began beside another one."""
-        self.spent = NO_USAGE
-        """What attempts used that failed before the current one."""
-        self.spent_nano: int | None = None
-        """What that cost; None where a part of it has no price."""
+        self.spent = Spent()
         self._forget()
-        self.price_version = ""
         self.first_byte = 0.0
         """Monotonic clock when the first byte went to the client; 0 where none did."""
         self.charged = True
@@ -311,11 +315,12 @@ class Exchange:
 
     def cost(self) -> int | None:
         """Nano-dollars of all attempts so far; None where a part of it has no price."""
-        if self.spent is NO_USAGE:
+        spent = self.spent
+        if spent.usage is NO_USAGE:
             return self.cost_nano
-        if self.usage.basis == "none" or self.spent_nano is None:
-            return self.spent_nano
-        return None if self.cost_nano is None else self.cost_nano + self.spent_nano
+        if self.usage.basis == "none" or spent.nano is None:
+            return spent.nano
+        return None if self.cost_nano is None else self.cost_nano + spent.nano
 
     def mark_sent(self) -> None:
         """A provider has it now."""

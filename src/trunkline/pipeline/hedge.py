@@ -1,8 +1,8 @@
 """Two targets asked beside each other: the first that has something to show the client is its answer, the other is cancelled.
 
-How many requests may be asked twice belongs in `routing.hedging`, what follows where both fail in `pursue`. Each of the two has
+How many requests may be asked twice belongs in `routing.budget`, what follows where both fail in `pursue`. Each of the two has
 an exchange of its own, a copy, whose reply is not the client's until it has won; then the request goes on as that copy. What
-the other used is added to it: reported or, since we hung up on its provider, estimated.
+the other used, reported or, since we hung up on its provider, estimated, goes to what both have `spent`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import msgspec
 from trunkline.canon.errors import GatewayError, Kind
 from trunkline.dialects.dialect import Ask
 from trunkline.pipeline.admit import Way
-from trunkline.pipeline.exchange import Exchange, Parts
+from trunkline.pipeline.exchange import Exchange, Filtered, Parts
 from trunkline.pipeline.settle import failed
 from trunkline.routing.standing import Standing
 
@@ -59,7 +59,7 @@ class Hedge:
 
     async def run(self, at: int, after: float) -> GatewayError | None:
         """Ask the target at `at`, and another one if that shows nothing for `after` seconds. The error, where none answered:
-        the last one's. `exchange` goes on as whoever answered, or failed last.
+        the last one's, or that of an answer which a filter emptied. `exchange` goes on as the one that it is of.
         """
         self._way.candidates.course.hedging.asked()
         first = self._begin(self._copy(), at)
@@ -75,7 +75,7 @@ class Hedge:
             if not _answered(self._tasks[await self._stop()]):
                 raise
             return None  # the client left with the whole answer
-        chosen = self.winner or self._failed[-1]
+        chosen = self.winner or next(filter(self._filtered, self._failed), self._failed[-1])
         self._finish(chosen)
         return self._tasks[chosen].result()
 
@@ -130,24 +130,19 @@ class Hedge:
         for exchange, task in self._tasks.items():
             if self.winner is None and exchange not in self._failed and task.done() and _sound(task):
                 self._failed.append(exchange)
-                self._charge(exchange, cast("GatewayError", task.result()))  # who answered has won
+                failed(exchange, self._parts, cast("GatewayError", task.result()))  # who answered has won
 
     def _outrun(self, exchange: Exchange) -> None:
-        self._charge(exchange, GatewayError(Kind.CLIENT_GONE, "Another target was quicker."))
+        failed(exchange, self._parts, GatewayError(Kind.CLIENT_GONE, "Another target was quicker."))
         if not exchange.hedged:
             standing, stream = cast("Standing", exchange.standing), cast("Ask", exchange.ask).stream
             standing.outrun(self._began, self._parts.mono(), stream=stream)
 
-    def _charge(self, exchange: Exchange, error: GatewayError) -> None:
-        """What it used is the other's to account for."""
-        failed(exchange, self._parts, error)
-        for other in self._tasks:
-            if other is not exchange:
-                other.spent, other.spent_nano = exchange.spent, exchange.spent_nano
-                other.price_version = exchange.price_version
+    def _filtered(self, exchange: Exchange) -> bool:
+        return isinstance(self._tasks[exchange].result(), Filtered)
 
     async def _stop(self) -> Exchange:
-        """End what still runs; whose state the request ends with. Of two, the second's use is the first's to account for."""
+        """End what still runs; whose state the request ends with."""
         self._look()
         pending = {exchange: task for exchange, task in self._tasks.items() if not task.done()}
         chosen, *others = [self.winner] if self.winner is not None else pending or self._failed[-1:] or self._tasks
@@ -155,7 +150,7 @@ class Hedge:
             exchange.reply.gone = self._exchange.reply.gone
             task.cancel()
         for other in others:
-            self._charge(other, GatewayError(Kind.CLIENT_GONE, "The client closed the connection."))
+            failed(other, self._parts, GatewayError(Kind.CLIENT_GONE, "The client closed the connection."))
         try:
             if pending:
                 await asyncio.wait(pending.values())

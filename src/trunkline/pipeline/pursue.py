@@ -68,8 +68,8 @@ async def pursue(exchange: Exchange, parts: Parts, way: Way, attempt: Attempt, *
 
 
 def _show(exchange: Exchange, parts: Parts, then: Exchange, filtered: Filtered) -> None:
-    """The answer that was held back, as everything was then; what was spent since, and is spent on it, stays."""
-    then.tries, then.spent, then.spent_nano = exchange.tries, exchange.spent, exchange.spent_nano
+    """The answer that was held back, as everything was then, but for what was done since."""
+    then.tries, then.passed = exchange.tries, exchange.passed
     exchange.become(then)
     deliver(exchange, parts, filtered.answered)
 
@@ -97,11 +97,9 @@ async def _try(exchange: Exchange, parts: Parts, way: Way, at: int, attempt: Att
     now = parts.mono()
     told = error or (exchange.tap.error if exchange.tap is not None else None)  # an error inside a stream that went on
     if told is None or isinstance(told, Filtered):
-        timed = exchange.passing is None  # a session or a recording is as long as it is
-        standing.succeeded(begun, now, _first_token(exchange, begun) if timed else None, timed=timed)
+        standing.succeeded(begun, now, _first_token(exchange, begun), timed=exchange.passing is None)
     else:
         standing.failed(begun, now, told)
-        candidates.failed(at, told)
         candidates.failed(at, told)
     word = "" if told is None else "filtered" if isinstance(told, Filtered) else told.kind.value
     exchange.trail.append(_step(exchange, target, begun, now, word, told))
@@ -149,8 +147,8 @@ def _left(exchange: Exchange, parts: Parts, way: Way) -> float:
 
 
 def _first_token(exchange: Exchange, begun: float) -> float | None:
-    """Seconds to a stream's first token."""
-    streams = exchange.tap is not None and exchange.first_byte >= begun
+    """Seconds to a stream's first token. A session or a recording has none: it is as long as it is."""
+    streams = exchange.tap is not None and exchange.passing is None and exchange.first_byte >= begun
     return exchange.first_byte - begun if streams else None
 
 

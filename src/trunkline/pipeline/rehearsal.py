@@ -35,7 +35,8 @@ from trunkline.pipeline.memory import Memory
 from trunkline.pipeline.run import JOBS, Job
 from trunkline.policy.keys import KeyRing, Principal
 from trunkline.providers.provider import Target
-from trunkline.routing.standing import Standing, Standings
+from trunkline.routing.course import Standings
+from trunkline.routing.standing import Standing
 from trunkline.telemetry.log import Log
 from trunkline.telemetry.metrics import Metrics
 
@@ -120,6 +121,20 @@ def _parts(scene: Scene, principal: Principal, client: _Client, urls: _Urls) -> 
     )
 
 
+class _Still(Standing):
+    """Learns nothing from a request that was not sent: whoever tries the target in earnest is still about it."""
+
+    __slots__ = ()
+
+    @override
+    def left(self, begun: float, now: float, first: float | None) -> None:
+        pass
+
+    @override
+    def failed(self, begun: float, now: float, error: GatewayError) -> None:
+        pass
+
+
 class _Copies(Standings):
     """What is known of targets, copied where it is looked at, as it is before anybody is asked."""
 
@@ -135,6 +150,7 @@ class _Copies(Standings):
         if found is None:
             real = self._real.get(key)
             found = self._copies[key] = super().of(target) if real is None else copy.deepcopy(real)
+            found.__class__ = _Still
         return found
 
     @override

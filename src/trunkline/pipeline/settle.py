@@ -39,8 +39,9 @@ def settle(exchange: Exchange, parts: Parts) -> None:
     """Write down what became of `exchange`."""
     error = exchange.error or (exchange.tap.error if exchange.tap is not None else None)
     _take_usage(exchange, parts, error)
-    if exchange.spent is not NO_USAGE:
-        exchange.cost_nano, exchange.usage = exchange.cost(), total((exchange.spent, exchange.usage))
+    if exchange.spent.usage is not NO_USAGE:
+        exchange.cost_nano, exchange.usage = exchange.cost(), total((exchange.spent.usage, exchange.usage))
+    priced = exchange.cost_nano is not None and exchange.usage.basis != "none"
     outcome = _outcome(error, begun=exchange.first_byte > 0)
     status = exchange.reply.status or (error.status if error is not None else 0)
     started = exchange.request.started
@@ -58,7 +59,7 @@ def settle(exchange: Exchange, parts: Parts) -> None:
             usage=exchange.usage,
             raw_usage=_shown(exchange, exchange.raw_usage),
             cost_nano=exchange.cost_nano,
-            price_version=exchange.price_version,
+            price_version=parts.prices.version if priced else "",
             duration_us=duration_us,
             first_byte_us=first_byte_us,
             upstream_id=exchange.upstream_id,
@@ -75,7 +76,8 @@ def failed(exchange: Exchange, parts: Parts, error: GatewayError) -> None:
     """Keep what an attempt used that ended so. It is accounted for then: a second time changes nothing."""
     _take_usage(exchange, parts, error)
     if exchange.usage.basis != "none":
-        exchange.spent_nano, exchange.spent = exchange.cost(), total((exchange.spent, exchange.usage))
+        spent = exchange.spent
+        spent.nano, spent.usage = exchange.cost(), total((spent.usage, exchange.usage))
     exchange.tap, exchange.usage, exchange.cost_nano = None, NO_USAGE, None
     exchange.sent = exchange.answered = False
 
@@ -88,7 +90,6 @@ def price(exchange: Exchange, parts: Parts, usage: Usage) -> None:
     untold = usage.images and not usage.output  # pictures are paid for by output tokens, which nobody told, or by the piece
     if found is not None and usage.basis != "none" and not untold:
         exchange.cost_nano = found.cost(usage, exchange.started_ns)
-        exchange.price_version = parts.prices.version
 
 
 def _shown(exchange: Exchange, told: str) -> str:

@@ -14,7 +14,7 @@ from trunkline.config.snapshot import Snapshot
 from trunkline.edge.pool import Told
 from trunkline.ledger.journal import Stats
 from trunkline.routing.condition import Condition, condition
-from trunkline.routing.standing import Standings
+from trunkline.routing.course import Standings
 
 MOST = 1000
 """Targets that are told of; those that are not well come first."""
@@ -62,9 +62,11 @@ def targets(snapshot: Snapshot, standings: Standings, now: float, most: int = MO
     answered = {key for key, one in known.items() if one.served and _calls(snapshot, key)}
     shown = configured | answered
 
-    def rank(key: Key) -> tuple[int, int]:
+    def rank(key: Key) -> tuple[int, bool, int]:
         standing = known.get(key)
-        return (0, 0) if standing is None else (_WORST.index(standing.state(now)), standing.turn)
+        if standing is None:
+            return 0, True, 0
+        return _WORST.index(standing.state(now)), key in configured, standing.turn  # clients make up names
 
     told = [
         TargetTold(key[0], key[2], key[1] + 1, key in configured, condition(known[key], now) if key in known else Condition())

@@ -36,9 +36,10 @@ def written(exchange: Exchange) -> str:
     named = list(dict.fromkeys((name(target), reason) for target, reason in passed))
     cut = 0
     while len(told := msgspec.json.encode(Trail(exchange.rules, tuple(named), tuple(steps), cut))) > MOST and (named or steps):
-        cut += 1
+        drop = max(len(named) // 8, 1)  # a long list must not be written as often as it has entries
+        cut += drop
         if named:
-            named.pop()
+            del named[-drop:]
         else:
             del steps[len(steps) // 2]  # how it began and how it ended say most
     return told.decode()
@@ -46,9 +47,7 @@ def written(exchange: Exchange) -> str:
 
 def count(exchange: Exchange, metrics: Metrics) -> None:
     """Count the attempts of an exchange that has ended."""
-    steps, target = exchange.trail, exchange.target
-    if not steps and exchange.sent and target is not None:  # what only passes is tried once
-        metrics.attempt(target.provider.name, "ok" if exchange.error is None else exchange.error.kind.value)
+    steps = exchange.trail
     for step in steps:
         metrics.attempt(step.provider, step.error or "ok")
     if len(steps) > 1:

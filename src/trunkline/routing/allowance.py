@@ -12,6 +12,8 @@ from trunkline.providers.allowances import Told
 
 LONGEST = 60.0
 """Seconds: the longest that is waited, and how long is believed what was told without a time."""
+BELIEVED = 3600.0
+"""Seconds: the longest that is believed what was told with a time. A day's limit may be raised, and clocks may differ."""
 SLACK = 1.5
 """Seconds by which two answers of one window may differ about its end: times are told in whole seconds, and travel."""
 UNSEEN = 1.0
@@ -51,7 +53,7 @@ class _Room:
             self._at = now
             return
         self.left, self._at, self._most = left - unseen, now, left
-        self._full, self._ends, self._timed = full, now + LONGEST if refills else full, timed
+        self._full, self._ends, self._timed = full, now + LONGEST if refills else min(full, now + BELIEVED), timed
         self._limit = inf if limit is None else limit
         self._gain = (self._limit - left) / reset if refills and reset and left < self._limit < inf else 0.0
 

@@ -1,37 +1,48 @@
-"""How many second tries a target is worth, so that retries do not bring down what is already struggling. Pure.
+"""How many requests may be made beside the ordinary ones, so that they cost no more than agreed, and do not bring down what is
+already struggling. Pure.
 
-Whether an error may be tried again at all belongs in `retry`; how a target is doing in `health`.
+Whether an error may be tried again at all belongs in `retry`, when a request is late in `pace`.
 """
 
 from __future__ import annotations
 
-PRICE = 10
-"""First tries that pay for one second try: second tries add at most a tenth to a target's requests."""
-FLOOR = 10
-"""Second tries that are saved up at the start, so that a target with little traffic has some too."""
-MOST = 100
-"""Second tries that can be saved up: long calm weather must not pay for a storm."""
+_PRICE = 1_000_000
+"""What one further request costs; counted in whole numbers, so that nothing is lost to rounding."""
 
 
 class Budget:
-    """One target's: a token bucket that first tries fill, as in Finagle's `RetryBudget` (its guide: Clients, Retries) and in
-    gRPC's retry throttling (gRFC A6). It is counted in tenths of a second try, so that nothing is lost to rounding.
+    """A token bucket that ordinary requests fill, as in Finagle's `RetryBudget` (its guide: Clients, Retries) and in gRPC's
+    retry throttling (gRFC A6).
     """
 
-    __slots__ = ("_saved",)
+    __slots__ = ("_most", "_saved", "_share")
 
-    def __init__(self) -> None:
-        self._saved = FLOOR * PRICE
+    def __init__(self, share: float, start: int, most: int) -> None:
+        """`share`: of the ordinary requests, how many further ones there may be, 0 to 1; `start`: how many are there at first;
+        `most`: how many can be saved up: long calm weather must not pay for a storm.
+        """
+        self._share = round(share * _PRICE)
+        self._saved = start * _PRICE
+        self._most = most * _PRICE
 
-    def asked(self) -> None:
-        """A request goes to the target for the first time."""
-        if self._saved < MOST * PRICE:
-            self._saved += 1
+    def asked(self, times: int = 1) -> None:
+        """So many ordinary requests are made."""
+        self._saved = min(self._saved + times * self._share, self._most)
 
     def may(self) -> bool:
-        """Whether a request that the target already failed may go there once more; nothing is changed by it."""
-        return self._saved >= PRICE
+        """Whether one may be made beside; nothing is changed by it."""
+        return self._saved >= _PRICE
 
     def spend(self) -> None:
-        """It goes there once more."""
-        self._saved -= PRICE
+        """One is."""
+        self._saved -= _PRICE
+
+
+def of_target() -> Budget:
+    """One target's second tries: a tenth of the requests it answers. A target with little traffic has some too."""
+    return Budget(0.1, 10, 100)
+
+
+def of_hedges(share: float) -> Budget:
+    """One route's requests that are asked twice. It begins empty: the share holds from the first request on."""
+    return Budget(share, 0, 10)

@@ -11,12 +11,15 @@ from math import inf, log2
 
 from trunkline.canon.errors import GatewayError
 from trunkline.providers.provider import Target
+from trunkline.routing.course import Course
 from trunkline.routing.pace import HALF_LIFE, Mean
-from trunkline.routing.standing import Course, Standing
+from trunkline.routing.standing import Standing
 from trunkline.routing.traits import Traits, misfit
 
 ALIKE = 1.1
 """Times that differ by less are equal; else the quickest by a hair would get everything, until it is the quickest no more."""
+QUICK_FOR = 1.0
+"""Seconds for which it holds who is quick: about as long as a first token takes."""
 WORTH = 2.0
 """So much slower may a target be that has a prompt in its cache."""
 _ALIKE, _WORTH = log2(ALIKE), log2(WORTH)
@@ -57,16 +60,15 @@ class Candidates:
         course, traits = self.course, self._traits
         if not self._tried:
             at = self._choose(course.targets, now, dice)
-            if course.standings[at].well(traits.tokens, now) and not (
-                course.route.looks and misfit(course.everyone[at], traits)
-            ):
+            if course.standings[at].well(traits.tokens, now) and not (course.picky and misfit(course.everyone[at], traits)):
                 self._aside = False
                 return at
         left = [at for at in self._fit() if at not in self._tried]
         well = [at for at in left if course.standings[at].well(traits.tokens, now)]
         self._aside = len(well) + len(self._tried) < len(course.everyone)
         if not well:
-            return self._last_resort(left, now)
+            tight = self._tight(now)
+            return tight if tight is not None else self._last_resort(left, now)
         fresh = [at for at in well if at not in self._sunk] or well
         if fresh[0] < course.first:
             return self._choose([at for at in fresh if at < course.first], now, dice)
@@ -109,11 +111,24 @@ class Candidates:
     def _fit(self) -> Sequence[int]:
         """Those who can take it. Where nobody can, everyone: what they say themselves is a better answer than our guess."""
         everyone = range(len(self.course.everyone))
-        if not self.course.route.looks:
+        if not self.course.picky:
             return everyone
         if not self._fitting:
             self._fitting = [at for at in everyone if not misfit(self.course.everyone[at], self._traits)] or everyone
         return self._fitting
+
+    def _tight(self, now: float) -> int | None:
+        """One that is well and perhaps too small: sizes are guessed, and it says itself whether it is."""
+        fit, tokens = self._fit(), self._traits.tokens
+        for at, (target, standing) in enumerate(zip(self.course.everyone, self.course.standings, strict=True)):
+            if (
+                at not in fit
+                and at not in self._tried
+                and standing.well(tokens, now)
+                and not misfit(target, self._traits, sized=False)
+            ):
+                return at
+        return None
 
     def _last_resort(self, left: Sequence[int], now: float) -> int | None:
         """One of those that are not well: sooner one that has used up what it may than one that fails."""
@@ -131,15 +146,13 @@ class Candidates:
         if strategy == "ordered":
             equals = course.seats[0] if among is course.targets else self._with_seats(among)
         elif strategy == "latency":
-            if self._key is None:
-                return self._quickest(among, now)
-            equals = self._quick_enough(among, now)
+            equals = self._quickest(among, now) if self._key is None else self._quick_enough(among, now)
         elif strategy == "cost":
             equals = self._cheap(among, now)
         elif self._key is not None:
             equals = among
         elif strategy == "least_busy":
-            return self._idlest(among)
+            return self._idlest(among, dice)
         else:
             return course.drawn(dice) if among is course.targets else self._drawn(among, dice)
         return self._among_equals(equals)
@@ -165,15 +178,16 @@ class Candidates:
                 chosen, least = at, turn
         return chosen
 
-    def _idlest(self, among: Sequence[int]) -> int:
-        """The one with the fewest requests in flight for its weight; of equals the one that was not asked for longest."""
-        loads = self.course.loads
-        chosen, least, turn = among[0], inf, inf
-        for at, standing, load in loads if among is self.course.targets else [loads[at] for at in among]:
-            own = standing.busy * load
-            if own < least or (own == least and standing.turn < turn):
-                chosen, least, turn = at, own, standing.turn
-        return chosen
+    def _idlest(self, among: Sequence[int], dice: float) -> int:
+        """The one with the fewest requests in flight for its weight: any that has none; where all have some, of equals the one
+        that was not asked for longest.
+        """
+        standings, everyone, begin = self.course.standings, self.course.everyone, int(dice * len(among))
+        for part in (among[begin:], among[:begin]):  # not all of them: it takes time to look at who was not looked at lately
+            for at in part:
+                if not standings[at].busy:
+                    return at
+        return min(among, key=lambda at: (standings[at].busy / everyone[at].weight, standings[at].turn))
 
     def _cheap(self, among: Sequence[int], now: float) -> Sequence[int]:
         """The cheapest for this request, as far as its size tells: an answer of which nothing is known is as long as it."""
@@ -187,30 +201,35 @@ class Candidates:
         least = min(costs)
         return [at for at, own in zip(able, costs, strict=True) if own == least]
 
-    def _quickest(self, among: Sequence[int], now: float) -> int:
-        """The quickest; of those that are as quick the one that was not asked for longest. One that was not heard of for a
-        while is thought ever better of, until a request finds out: one at a time.
+    def _quickest(self, among: Sequence[int], now: float) -> Sequence[int]:
+        """The quickest, and those that are as quick. One that was not heard of for a while is thought ever better of, until a
+        request finds out: one at a time. Where there is none such, the answer holds for a moment.
         """
-        paces, old = self._paces(among), now - HALF_LIFE
-        best = inf
-        for _, standing, mean in paces:
-            if mean.rank < best and (mean.at >= old or not standing.busy):
-                best = mean.rank
-        near, chosen, turn = best + _ALIKE, -1, inf
-        for at, standing, mean in paces:
-            if mean.rank <= near and standing.turn < turn and (mean.at >= old or not standing.busy):
-                chosen, turn = at, standing.turn
-        return chosen if chosen >= 0 else self._among_equals(among)
+        course, stream = self.course, self._traits.stream
+        until, quick = course.quick[stream]
+        if now < until and among is course.targets:
+            return quick
+        near, old, found = inf, now - HALF_LIFE, list[tuple[float, int, bool]]()
+        for at in among:
+            standing = course.standings[at]
+            mean = self._mean(standing)
+            if mean.rank <= near and (mean.at >= old or not standing.busy):
+                near = min(near, mean.rank + _ALIKE)
+                found.append((mean.rank, at, mean.at >= old))
+        quick = [at for rank, at, _ in found if rank <= near]
+        if among is course.targets and quick and all(heard for rank, _, heard in found if rank <= near):
+            course.quick[stream] = now + QUICK_FOR, quick
+        return quick or among
 
     def _quick_enough(self, among: Sequence[int], now: float) -> Sequence[int]:
         """Those that are worth going to for what they have in their caches; of whom nothing was heard lately may be."""
-        paces, old = self._paces(among), now - HALF_LIFE
-        near = min((mean.rank for _, _, mean in paces if mean.at >= old), default=inf) + _WORTH
-        return [at for at, _, mean in paces if mean.rank <= near]
+        means = [(at, self._mean(self.course.standings[at])) for at in among]
+        near = min((mean.rank for _, mean in means if mean.at >= now - HALF_LIFE), default=inf) + _WORTH
+        return [at for at, mean in means if mean.rank <= near]
 
-    def _paces(self, among: Sequence[int]) -> Sequence[tuple[int, Standing, Mean]]:
-        paces = self.course.first_tokens if self._traits.stream else self.course.wholes
-        return paces if among is self.course.targets else [paces[at] for at in among]
+    def _mean(self, standing: Standing) -> Mean:
+        """Of what such a request waits for."""
+        return standing.pace.first_token if self._traits.stream else standing.pace.answer
 
     def _drawn(self, among: Sequence[int], dice: float) -> int:
         """One of these, as often as its weight is of all theirs."""

@@ -35,7 +35,7 @@ class Condition(msgspec.Struct, frozen=True):
 
 def condition(standing: Standing, now: float) -> Condition:
     """What a standing tells at this moment."""
-    requests, tokens = standing.allowance.known(now)
+    requests, tokens = (None, None) if standing.allowance is None else standing.allowance.known(now)
     return Condition(
         state=standing.state(now),
         rests=round(standing.rests(0, now), 3),

@@ -29,6 +29,8 @@ PROBES = 5
 """Requests in the first second of a target that is back; twice as many in each one after it."""
 RECOVERY = 5
 """Such seconds. Then it is asked like any other."""
+OURS = frozenset({401, 402, 403, 404, 405, 410})
+"""Refusals of this target, whatever the request: a wrong key, no credit, a region, no such model. Another may well answer."""
 LAST_RESORT = 10
 """Requests a second to a target that is silent, where nobody else is left; once it answers, twice as many each second."""
 SILENCE = 2.0
@@ -39,6 +41,9 @@ _ROUNDING = 0.001
 """Seconds. When a request was sent may be known as the end less the time it took."""
 _NEVER = -inf  # one object for all targets, so that it is at hand
 _CREDENTIAL = frozenset({401, 403})
+_PERHAPS = frozenset({403, 404, 405, 410})
+"""Not allowed, no such model, or it is gone. Not where it answered just now: then the request was at fault (a prompt that is
+moderated, a chat model asked for plain completions), and whoever sends it must not take the target away from others."""
 
 State = Literal["closed", "open", "half_open", "recovering"]
 
@@ -50,11 +55,13 @@ class Circuit:
 
     __slots__ = (
         "_answered", "_breaks", "_failing", "_failures", "_fresh", "_probe_until", "_refused", "_rests", "_revived", "_second",
-        "_since", "_slow", "_stage", "_until", "_used", "_window",
+        "_since", "_slow", "_stage", "_until", "_used", "_window", "calm",
     )  # fmt: skip
 
     def __init__(self, slow: float = inf, *, breaks: bool = True) -> None:
         """`slow`: seconds; a first token that takes longer counts as a failure in the rate. `breaks`: it opens at all."""
+        self.calm = True
+        """Closed, and told no time until when to rest since it answered last: nothing but answers and failures is counted."""
         self._slow = slow
         self._breaks = breaks
         self._stage: Literal["closed", "open", "recovering"] = "closed"
@@ -111,30 +118,36 @@ class Circuit:
         """It answered; `first_token`: seconds until it began to, where that is known."""
         if sent < self._fresh:
             return
-        if self._failures and self._silent(now):
-            self._revived = now
+        if self._failures:
+            if self._silent(now):
+                self._revived = now
+            self._failures = self._refused = 0
         self._answered = now
-        self._failures = self._refused = 0
-        if self._stage != "closed":
+        if not self.calm:
             self._better(now)
         slow = first_token is not None and first_token > self._slow
         self._window.add(now, slow)
         if slow and self._breaks and self._stage != "open" and self._window.bad():
             self._open(now)
 
-    def failed(self, now: float, error: GatewayError, sent: float = inf) -> None:
-        """It did not. Only what is wrong with the target counts, not what is wrong with a request; a provider that says when it
-        can be asked again is left alone until then, and is as well as it was before.
+    def failed(self, now: float, error: GatewayError, sent: float = inf) -> bool:
+        """It did not; whether that is its fault. Only what is wrong with the target counts, not what is wrong with a request; a
+        provider that says when it can be asked again is left alone until then, and is as well as it was before.
         """
-        if not counts(error):
+        if not counts(error) or (error.status in _PERHAPS and now - self._answered < WINDOW):
             self.left(now, sent)
-        elif sent < self._fresh:
-            return
-        elif not self._breaks:
+            return False
+        if sent >= self._fresh:
+            self._fail(now, error)
+        return True
+
+    def _fail(self, now: float, error: GatewayError) -> None:
+        if not self._breaks:
             self._window.add(now, True)
         elif error.status == 429 and error.retry_after:
             self._until = max(self._until, now + min(error.retry_after, LONGEST_REST))
             self._probe_until = _NEVER
+            self.calm = False
         else:
             if not self._failures:
                 self._failing = now
@@ -175,9 +188,10 @@ class Circuit:
         """It answered while it was not well. An answer during a rest (somebody had nobody else to ask) makes the rest a short
         one, but does not end it: a target that answers one and fails the next would be asked by all in between.
         """
-        if self._stage == "recovering":
-            if self._nth(now) >= RECOVERY:
-                self._stage, self._rests = "closed", 0
+        if self._stage == "recovering" and self._nth(now) >= RECOVERY:
+            self._stage, self._rests = "closed", 0
+        if self._stage != "open":
+            self.calm = self._stage == "closed" and now >= self._until
             return
         self._until = min(self._until, self._fresh + FIRST_REST)
         if now >= self._until:
@@ -201,6 +215,7 @@ class Circuit:
         rest = LONGEST_REST if self._refused >= REFUSED_AFTER else min(FIRST_REST * 2.0**self._rests, LONGEST_REST)
         self._rests = min(self._rests + 1, 8)
         self._stage = "open"
+        self.calm = False
         self._until = max(self._until, now + rest)
         self._fresh = now - _ROUNDING
         self._probe_until = _NEVER
@@ -217,7 +232,8 @@ class _Window:
 
     def add(self, now: float, failed: bool) -> None:
         """One more request."""
-        self._turn(now)
+        if now - self._since >= WINDOW / 2:
+            self._turn(now)
         self._seen += 1
         self._failed += failed
 
@@ -244,5 +260,5 @@ class _Window:
 def counts(error: GatewayError) -> bool:
     """Whether a failure is the target's: a wrong key and a missing model too, a request that it refuses not."""
     if error.kind is Kind.UPSTREAM_REFUSED:
-        return error.status in {401, 402, 403, 404}
+        return error.status in OURS
     return error.fault == "upstream"

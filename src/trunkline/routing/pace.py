@@ -27,14 +27,21 @@ _BUCKETS = 64  # four to a doubling: from 10 ms to 650 s, each bound 19 % above 
 class Mean:
     """A mean in which a value weighs half as much after each half-life."""
 
-    __slots__ = ("_sum", "_weight", "at", "rank", "value")
+    __slots__ = ("_sum", "_weight", "at", "rank")
 
     def __init__(self) -> None:
-        self._sum = self._weight = self.value = 0.0
+        self._sum = self._weight = 0.0
         self.at = _NEVER
         """When it was last heard of."""
         self.rank = _NEVER
-        """Orders means as `faded` does at any time, without a clock: the logarithms of all of them fall alike."""
+        """The mean's logarithm, as if it halved in each half-life without news: it orders means at any time without a clock,
+        because the logarithms of all of them fall alike.
+        """
+
+    @property
+    def value(self) -> float:
+        """The mean of what was measured; 0.0 of nothing."""
+        return self._sum / self._weight if self._weight else 0.0
 
     def add(self, value: float, now: float) -> None:
         """One more value."""
@@ -45,17 +52,11 @@ class Mean:
             self.at = now
         self._sum += value
         self._weight += 1.0
-        self.value = self._sum / self._weight
-        self.rank = log2(max(self.value, _LEAST)) + self.at / HALF_LIFE
-
-    def faded(self, now: float) -> float:
-        """The mean, halved for each half-life in which nothing was heard."""
-        value = self.value
-        return value * 0.5 ** ((now - self.at) / HALF_LIFE) if value and now > self.at else value
+        self.rank = log2(max(self._sum / self._weight, _LEAST)) + self.at / HALF_LIFE
 
 
 class Pace:
-    """One target's. All times in seconds."""
+    """One target's. All times in seconds. The means are kept only where a route goes by them: `Standing.compared`."""
 
     __slots__ = ("_counts", "_seen", "answer", "first_token")
 
@@ -65,9 +66,8 @@ class Pace:
         self._counts: list[int] = []  # made when first needed: there may be many targets that are never asked
         self._seen = 0
 
-    def first(self, seconds: float, now: float) -> None:
+    def first(self, seconds: float) -> None:
         """So long a stream's first token took."""
-        self.first_token.add(seconds, now)
         if not self._counts:
             self._counts = [0] * _BUCKETS
         at = int(log2(seconds / _SHORTEST) * _PER_OCTAVE) if seconds > _SHORTEST else 0
@@ -77,20 +77,10 @@ class Pace:
             self._counts = [count >> 1 for count in self._counts]
             self._seen = sum(self._counts)
 
-    def whole(self, seconds: float, now: float) -> None:
-        """So long a whole answer took that was not streamed."""
-        self.answer.add(seconds, now)
-
     def failed(self, seconds: float, now: float) -> None:
-        """So long a request took that failed. It counts as a slow one: never below what was expected anyway."""
+        """So long a request took that failed. It counts as a slow one: never below the mean."""
         for mean in (self.first_token, self.answer):
             mean.add(max(seconds, PENALTY, mean.value), now)
-
-    def expected(self, now: float, stream: bool) -> float:
-        """What a request may expect: a stream's first token, or else the whole answer. 0.0 where nothing was measured; falls
-        towards it while nothing is heard, so that a target that was slow once is tried again.
-        """
-        return (self.first_token if stream else self.answer).faded(now)
 
     def p95(self) -> float | None:
         """The time within which 19 of 20 recent first tokens came, rounded up by at most 19 %; None where too few were seen."""

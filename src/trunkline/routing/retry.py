@@ -10,12 +10,11 @@ from typing import Literal
 import msgspec
 
 from trunkline.canon.errors import GatewayError, Kind
+from trunkline.routing.health import OURS
 
 JITTER = 0.25
 """The part of a wait that is left to chance: OpenAI's and Anthropic's own SDKs take off up to a quarter."""
 
-#: A provider's refusals of this target alone (a wrong key, no credit, no such model, a region): another may well answer.
-_OURS = frozenset({401, 402, 403, 404, 405, 410, 501})
 #: Refusals of the request by their code, which a target with more room or another filter may take. OpenAI, Azure, Cohere.
 _ELSEWHERE = frozenset({"context_length_exceeded", "content_filter", "content_policy_violation", "unsupported_parameter"})
 #: Failures that the same target will show again.
@@ -82,7 +81,7 @@ def _may_elsewhere(error: GatewayError) -> bool:
         return True
     if error.kind is Kind.UPSTREAM_FAILED:  # a quota that is used up: waiting does not cure it, another account does
         return True
-    return error.kind is Kind.UPSTREAM_REFUSED and error.status in _OURS
+    return error.kind is Kind.UPSTREAM_REFUSED and error.status in OURS
 
 
 def _wait(error: GatewayError, rounds: int, retry: Retry, dice: float) -> float:

@@ -62,7 +62,11 @@ def holds(when: When, traits: Traits) -> bool:
 
 
 def _sent(wanted: tuple[tuple[bytes, re.Pattern[bytes]], ...], headers: Mapping[bytes, bytes]) -> bool:
-    return all(name in headers and pattern.match(headers[name]) for name, pattern in wanted)
+    for name, pattern in wanted:
+        told = headers.get(name)
+        if told is None or not pattern.match(told):
+            return False
+    return True
 
 
 def pattern(glob: str) -> re.Pattern[bytes]:
@@ -70,8 +74,11 @@ def pattern(glob: str) -> re.Pattern[bytes]:
     return re.compile(translate(glob.replace("[", "[[]")).encode("ascii"))
 
 
-def misfit(target: Target, traits: Traits) -> str:
-    """Why a target cannot take such a request, in a few words; empty where it can, as far as is known."""
+def misfit(target: Target, traits: Traits, *, sized: bool = True) -> str:
+    """Why a target cannot take such a request, in a few words; empty where it can, as far as is known.
+
+    `sized`: the request's size counts, which is a guess.
+    """
     facts = target.facts
     if traits.tools and not facts.tools:
         return "takes no tools"
@@ -79,7 +86,11 @@ def misfit(target: Target, traits: Traits) -> str:
         return f"takes no {min(traits.media - facts.media)}"
     if traits.schema and not facts.schema:
         return "takes no JSON Schema for its output"
-    if facts.context is not None and traits.tokens + min(traits.output, facts.max_output or traits.output) > facts.context:
+    if (
+        sized
+        and facts.context is not None
+        and traits.tokens + min(traits.output, facts.max_output or traits.output) > facts.context
+    ):
         return f"has room for {facts.context} tokens, this request has about {traits.tokens}"
     return ""
 
