@@ -56,8 +56,9 @@ def bad(path: str, problem: str, code: str = "invalid_value") -> GatewayError:
 
 def model_of(found: dict[str, msgspec.Raw]) -> str:
     """The `model` of a request. Raises `GatewayError(BAD_REQUEST)` where there is none that can be one."""
-    if any(len(name) == _LETTERS and name != "model" and name.lower() == "model" for name in found):
-        raise bad("model", "stands in another spelling")  # Go's readers take either, and the last: a key may not use that one
+    for name in found:
+        if len(name) == _LETTERS and name != "model" and name.lower() == "model":
+            raise bad("model", "stands in another spelling")  # Go's readers take either, and the last: a key may not use it
     if "model" not in found:
         raise bad("model", "is required", code="missing_required_parameter")
     try:

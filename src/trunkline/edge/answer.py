@@ -126,7 +126,10 @@ class Answer:
     async def read(self) -> bytes:
         """The whole body. Raises `GatewayError`."""
         pieces: list[bytes] = []
-        await self.pump(pieces.append)
+        if self._finished and self._error is None:  # it came together with its head
+            pieces, self._pieces = self._pieces, pieces
+        else:
+            await self.pump(pieces.append)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def close(self) -> None:

@@ -205,10 +205,10 @@ class Connection(asyncio.Protocol):
         if self._refusal is not None or self._call is None:
             self._server.app.refuse(request, reply, cast("GatewayError", self._refusal))
             return
-        self._start(self._call)
+        self._start(self._call, reply)
 
-    def _start(self, call: Call) -> None:
-        task = call.start(self._request, cast("Reply", self._reply))
+    def _start(self, call: Call, reply: Reply) -> None:
+        task = call.start(self._request, reply)
         if task is not None:
             self._task = self._server.loop.create_task(task)
 
@@ -229,12 +229,12 @@ class Connection(asyncio.Protocol):
 
     def _stream(self, call: Call, *, waits: bool) -> None:
         """Hand the request over before its body. Until that is in, its answer ends the connection."""
-        request = self._request
+        request, reply = self._request, cast("Reply", self._reply)
         self._phase = "stream"
-        cast("Reply", self._reply).close_after()
+        reply.close_after()
         bounds = (request.length, call.max_body)
         self._inflow = request.stream = Inflow(self._transport, self, self._limits, bounds, expects=waits)
-        self._start(call)
+        self._start(call, reply)
 
     def _read_stream(self, data: bytes) -> None:
         rest = cast("Inflow", self._inflow).feed(data)

@@ -62,11 +62,12 @@ class HeadParser:
 
     def __init__(self, request: Request, limits: ServerLimits) -> None:
         self._request = request
+        self._headers = request.headers
         self._limits = limits
         self._parser = httptools.HttpRequestParser(self)
         self._raw: list[bytes] = []
         self._url = b""
-        self._hosts = 0
+        self._hosts_again = False
         self._count = 0
         self.size = 0
         self.tail = b""
@@ -76,7 +77,6 @@ class HeadParser:
     def feed(self, data: bytes) -> None:
         """Take the next bytes of the head. Raises `GatewayError`; the connection cannot be used after that."""
         self.size += len(data)
-        self.tail = (self.tail + data[-3:])[-3:]
         self._raw.append(data)
         try:
             self._parser.feed_data(data)
@@ -93,6 +93,8 @@ class HeadParser:
         if self.done:
             self._check()
             del self._parser  # it holds our methods: a circle that only the collector would free
+        else:
+            self.tail = (self.tail + data[-3:])[-3:]
 
     # llhttp's callbacks -------------------------------------------------------------------------------------------
 
@@ -107,17 +109,18 @@ class HeadParser:
         self._count += 1
         if self._count > self._limits.max_headers:
             raise _too_long(f"The request has more than {self._limits.max_headers} header fields.", 431)
-        name = name.lower()
-        headers = self._request.headers
-        self._hosts += name == b"host"
-        headers[name] = headers[name] + b", " + value if name in headers else value
+        name, headers = name.lower(), self._headers
+        if name in headers:
+            self._hosts_again |= name == b"host"
+            value = headers[name] + b", " + value
+        headers[name] = value
 
     def on_headers_complete(self) -> None:
         """The blank line was seen."""
         self.done = True
 
     def _check(self) -> None:
-        request, headers = self._request, self._request.headers
+        request, headers = self._request, self._headers
         method: bytes = self._parser.get_method()
         request.method = method.decode("ascii")
         request.version = self._parser.get_http_version()
@@ -127,7 +130,7 @@ class HeadParser:
             raise _bad("The request line has more than single spaces between its parts.")
         if request.method == "CONNECT":
             raise _bad("CONNECT is not served: this is no forward proxy.")
-        if self._hosts > 1 or (self._hosts == 0 and request.version == "1.1"):
+        if self._hosts_again or (b"host" not in headers and request.version == "1.1"):
             raise _bad("A request has exactly one Host field.")
         if not _HOST.fullmatch(headers.get(b"host", b"")):
             raise _bad("The Host field is not a host.")

@@ -98,7 +98,10 @@ async def judged(exchange: Exchange, parts: Parts, answer: Incoming, dialect: Pr
     allowed = read(answer.headers, parts.clock_ns() / 1e9)
     if allowed is not None and exchange.standing is not None:
         exchange.standing.told(allowed, parts.mono())
-    exchange.upstream_id = next((told for name in _IDS if (told := _told(exchange, answer, name, _MAX_ID))), "")
+    for name in _IDS:
+        exchange.upstream_id = _told(exchange, answer, name, _MAX_ID)
+        if exchange.upstream_id:
+            break
     if 200 <= answer.status < 300:
         exchange.answered = True
         return answer

@@ -71,7 +71,7 @@ def retry_after(error: GatewayError) -> bytes:
 def scrub(exchange: Exchange, text: bytes) -> bytes:
     """What a provider said, without the credential that it was shown, should it say it back."""
     if exchange.target is not None:
-        for secret in (*exchange.target.provider.secrets, *exchange.secrets):
+        for secret in exchange.target.provider.secrets + exchange.secrets:
             if secret in text:
                 text = text.replace(secret, _HIDDEN)
     return text

@@ -29,19 +29,18 @@ async def relay(exchange: Exchange, parts: Parts, answer: Incoming) -> None:
     if ask.stream and passage.dialect.streams(content_type):
         await _Stream(exchange, parts, answer).run()
     elif not content_type.startswith(_STREAM_TYPE):
-        await _whole(exchange, parts, answer)
+        await _whole(exchange, parts, answer, ask, passage)
     else:
         answer.close()
         raise GatewayError(Kind.UPSTREAM_PROTOCOL, "The provider answered with a stream that was not asked for.")
 
 
-async def _whole(exchange: Exchange, parts: Parts, answer: Incoming) -> None:
-    ask = cast("Ask", exchange.ask)
+async def _whole(exchange: Exchange, parts: Parts, answer: Incoming, ask: Ask, passage: Passage) -> None:
     if ask.stream:  # the limit it was sent with is a stream's, which is not held in memory
         body = await read_at_most(answer, cast("Target", exchange.target).provider.max_answer)
     else:
         body = await answer.read()
-    answered = cast("Passage", exchange.passage).whole(body)
+    answered = passage.whole(body)
     usage = answered.whole.usage
     if usage.basis == "none":
         guessed = exchange.asks.estimate_input(ask)

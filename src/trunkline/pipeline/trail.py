@@ -30,9 +30,10 @@ class Trail(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def written(exchange: Exchange) -> str:
     """The trail of an exchange that has ended, at most `MOST` bytes of JSON; nothing where there is nothing to tell."""
-    steps, passed = list(exchange.trail), exchange.passed
+    steps, passed = exchange.trail, exchange.passed
     if not (exchange.rules or passed or len(steps) > 1 or (steps and steps[0].error)):
         return ""
+    steps = steps.copy()
     named = list(dict.fromkeys((name(target), reason) for target, reason in passed))
     cut = 0
     while len(told := msgspec.json.encode(Trail(exchange.rules, tuple(named), tuple(steps), cut))) > MOST and (named or steps):

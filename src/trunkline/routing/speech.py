@@ -20,7 +20,10 @@ RESPONSES = "openai_responses"
 
 def choose(target: Target, client: str) -> str:
     """The client's own dialect where the model is spoken to in it, so that bytes can pass; else the provider's best."""
-    able = _narrowed(target, target.provider.speaks)
+    spoken, alone = target.provider.speaks, target.facts.speaks
+    if client in spoken and (not alone or client in alone):
+        return client
+    able = _narrowed(target, spoken)
     return client if client in able else able[0]
 
 

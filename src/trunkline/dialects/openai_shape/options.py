@@ -12,7 +12,7 @@ _TRUE = msgspec.Raw(b"true")
 
 def asks_usage(found: dict[str, msgspec.Raw]) -> bool:
     """The client itself asks for it. Raises `GatewayError(BAD_REQUEST)`."""
-    return bool(flag_of(nested_of(found, _NAME), "include_usage", f"{_NAME}.include_usage"))
+    return _NAME in found and bool(flag_of(nested_of(found, _NAME), "include_usage", f"{_NAME}.include_usage"))
 
 
 def asking_usage(found: dict[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
