@@ -6,11 +6,20 @@ Tests marked `other_os` are the exception: they need an operating system other t
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import pytest
 
+from harness.upstream import Upstream
+
 REQUIRE_ALL = os.environ.get("TRUNKLINE_REQUIRE_ALL") == "1"
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[Upstream]:
+    """The scriptable provider, one per file."""
+    with Upstream() as running:
+        yield running
 
 
 def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:

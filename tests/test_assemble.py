@@ -25,13 +25,6 @@ from trunkline.store import keys
 from trunkline.store.engine import open_store
 
 
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[Upstream]:
-    """The scriptable provider."""
-    with Upstream() as running:
-        yield running
-
-
 @pytest.fixture
 def gateway(upstream: Upstream, tmp_path: Path) -> Iterator[Gateway]:
     """The real process."""

@@ -41,7 +41,7 @@ def test_skips_are_failures_where_everything_is_required(tmp_path: Path, require
     (tmp_path / "test_some.py").write_text(TESTS)
     (tmp_path / "test_whole.py").write_text(WHOLE_FILE)
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--continue-on-collection-errors", "-q", str(tmp_path)]
-    environ = os.environ | {"TRUNKLINE_REQUIRE_ALL": required}
+    environ = os.environ | {"TRUNKLINE_REQUIRE_ALL": required, "PYTHONPATH": str(Path(__file__).parent)}
     done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
     assert closing in done.stdout.splitlines()[-1], done.stdout
     assert ("no server here" in done.stdout) == (required == "1")

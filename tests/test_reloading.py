@@ -30,13 +30,6 @@ OTHER_KEY = f"{KEY}-other"
 AWS = {"kind": "bedrock", "region": "eu-central-1", "aws": {"access_key_id": "AKID", "secret_access_key": "aws-secret-one"}}
 
 
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[Upstream]:
-    """The scriptable provider."""
-    with Upstream() as running:
-        yield running
-
-
 @pytest.fixture
 def gateway(upstream: Upstream, tmp_path: Path) -> Iterator[Gateway]:
     """The real process; its file is followed."""

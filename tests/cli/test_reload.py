@@ -18,13 +18,6 @@ from trunkline.cli.main import app
 from trunkline.store.lock import DataLock
 
 
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[Upstream]:
-    """The scriptable provider."""
-    with Upstream() as running:
-        yield running
-
-
 @pytest.fixture
 def gateway(upstream: Upstream, tmp_path: Path) -> Iterator[Gateway]:
     """The real process; only the command makes it read its file."""

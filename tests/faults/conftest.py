@@ -28,13 +28,6 @@ _numbers = itertools.count()
 
 
 @pytest.fixture(scope="module")
-def upstream() -> Iterator[Upstream]:
-    """The scriptable provider."""
-    with Upstream() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def gateway(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """The real process, in front of `upstream`."""
     config = settings(upstream.url)

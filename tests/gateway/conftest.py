@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from pipeline.inside import inside, shared, upstream
+from pipeline.inside import inside, shared
 
-__all__ = ["inside", "shared", "upstream"]
+__all__ = ["inside", "shared"]

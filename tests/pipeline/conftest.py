@@ -2,6 +2,18 @@
 
 from __future__ import annotations
 
-from pipeline.inside import inside, shared, upstream
+from collections.abc import Iterator
 
-__all__ = ["inside", "shared", "upstream"]
+import pytest
+
+from harness.upstream import Upstream
+from pipeline.inside import inside, shared
+
+__all__ = ["inside", "shared"]
+
+
+@pytest.fixture
+def second() -> Iterator[Upstream]:
+    """Another provider."""
+    with Upstream() as found:
+        yield found

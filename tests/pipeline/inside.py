@@ -239,13 +239,6 @@ def _place(address: str) -> tuple[str, int]:
 
 
 @pytest.fixture(scope="module")
-def upstream() -> Iterator[Upstream]:
-    """The scriptable provider."""
-    with Upstream() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def shared(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inside]:
     """One gateway per file."""
     with Inside(tmp_path_factory.mktemp("inside"), upstream.url) as running:

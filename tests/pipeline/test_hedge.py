@@ -29,12 +29,6 @@ PATIENT = {"connect": "1s", "first_byte": "5s", "idle": "5s", "total": "20s"}
 
 
 @pytest.fixture
-def second() -> Iterator[Upstream]:
-    with Upstream() as found:
-        yield found
-
-
-@pytest.fixture
 def third() -> Iterator[Upstream]:
     with Upstream() as found:
         yield found

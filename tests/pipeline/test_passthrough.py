@@ -306,12 +306,6 @@ def test_a_counted_answer_beyond_its_bound(inside: Inside, upstream: Upstream) -
 
 
 @pytest.fixture
-def second() -> Iterator[Upstream]:
-    with Upstream() as found:
-        yield found
-
-
-@pytest.fixture
 def two(upstream: Upstream, second: Upstream, tmp_path: Path) -> Iterator[Inside]:
     """`both` goes to the first provider and then to the second; so does `some`, past one that only chats."""
     upstream.clear()

@@ -22,12 +22,6 @@ FIRST = event({"id": "c", "choices": [{"index": 0, "delta": {"content": "a"}, "f
 
 
 @pytest.fixture
-def second() -> Iterator[Upstream]:
-    with Upstream() as found:
-        yield found
-
-
-@pytest.fixture
 def two(upstream: Upstream, second: Upstream, tmp_path: Path) -> Iterator[Inside]:
     """`m` goes to the first provider and then to the second; `again` to the first, three times; `mixed` to Anthropic last."""
     upstream.clear()

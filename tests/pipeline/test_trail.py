@@ -46,12 +46,6 @@ def rest(standings: Standings, target: Target) -> None:
 
 
 @pytest.fixture
-def second() -> Iterator[Upstream]:
-    with Upstream() as found:
-        yield found
-
-
-@pytest.fixture
 def two(upstream: Upstream, second: Upstream, tmp_path: Path) -> Iterator[Inside]:
     upstream.clear()
     spare = {"kind": "openai", "base_url": second.url, "api_key": PROVIDER_KEY}

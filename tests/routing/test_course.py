@@ -9,41 +9,18 @@ from typing import Any
 import msgspec
 import pytest
 
-from trunkline.canon.errors import GatewayError, Kind
-from trunkline.canon.wire import Deadlines, Origin
+from routing.known import NOW, failed, provider, route, standings
+from trunkline.canon.wire import Origin
 from trunkline.credentials.credential import Spec
-from trunkline.providers.provider import Provider, Target
+from trunkline.providers.provider import Target
 from trunkline.routing import course as module
-from trunkline.routing.course import Course, Standings
-from trunkline.routing.route import Route
-from trunkline.routing.standing import Standing
-
-NOW = 1000.0
-DOWN = GatewayError(Kind.UPSTREAM_UNREACHABLE, "down")
-REFUSED = GatewayError(Kind.UPSTREAM_REFUSED, "wrong key", status=401)
+from trunkline.routing.course import Course
 
 
 class Elsewhere(Spec, frozen=True):
     """A credential that is no header."""
 
     key: str
-
-
-def provider(name: str = "lab", **more: Any) -> Provider:
-    return Provider(name, "openai", Origin("http", "h", 1), {"openai_chat": ""}, **more)
-
-
-def route(*targets: Target, name: str = "m", **more: Any) -> Route:
-    return Route(name, targets, Deadlines(), **more)
-
-
-def standings() -> Standings:
-    return Standings(lambda _: (1.0, 2.0))
-
-
-def failed(standing: Standing, times: int = 5, error: GatewayError = DOWN, now: float = NOW) -> None:
-    for _ in range(times):
-        standing.failed(now, now, error)
 
 
 def test_one_standing_for_all_routes_that_lead_there() -> None:

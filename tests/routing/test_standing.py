@@ -2,40 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
+from routing.known import DOWN, NOW, REFUSED, failed, provider, route, standings
 from trunkline.canon.errors import GatewayError, Kind
-from trunkline.canon.wire import Deadlines, Origin
 from trunkline.providers.allowances import Told
-from trunkline.providers.provider import Provider, Target
-from trunkline.routing.course import Standings
+from trunkline.providers.provider import Target
 from trunkline.routing.health import FIRST_REST, LONGEST_REST, PROBES, RECOVERY, SILENCE, WINDOW
-from trunkline.routing.route import Route
-from trunkline.routing.standing import Standing
 
-NOW = 1000.0
-DOWN = GatewayError(Kind.UPSTREAM_UNREACHABLE, "down")
-REFUSED = GatewayError(Kind.UPSTREAM_REFUSED, "wrong key", status=401)
 LATER = GatewayError(Kind.UPSTREAM_FAILED, "later", status=429, retry_after=7.0)
-
-
-def provider(name: str = "lab", **more: Any) -> Provider:
-    return Provider(name, "openai", Origin("http", "h", 1), {"openai_chat": ""}, **more)
-
-
-def route(*targets: Target, name: str = "m", **more: Any) -> Route:
-    return Route(name, targets, Deadlines(), **more)
-
-
-def standings() -> Standings:
-    return Standings(lambda _: (1.0, 2.0))
-
-
-def failed(standing: Standing, times: int = 5, error: GatewayError = DOWN, now: float = NOW) -> None:
-    for _ in range(times):
-        standing.failed(now, now, error)
 
 
 def test_what_names_no_model_is_never_left_alone() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from trunkline.canon.facts import Facts
 from trunkline.config.mistakes import KeyPath
 from trunkline.config.providers import deadlines
 from trunkline.config.reach import Context
@@ -53,8 +54,7 @@ class Pattern(msgspec.Struct, frozen=True):
 
     def _target(self, target: Target, meant: str) -> Target:
         model, provider = target.model.replace(STAR, meant), target.provider
-        known = facts(provider.kind, model, (*provider.facts, (STAR, self.given)))
-        return msgspec.structs.replace(target, model=model, facts=known)
+        return msgspec.structs.replace(target, model=model, facts=_known(provider, model, self.given))
 
 
 class Routes:
@@ -202,8 +202,7 @@ class Routes:
         """The provider that a target names, after what is wrong with it was reported."""
         name, slash, model = to.partition("/")
         if not slash or not is_model(model):
-            known = f"{suggest(to, self._specs)}" if not slash else ""
-            self._context.report(path, f"must be provider/model{known}")
+            self._context.report(path, f"must be provider/model{'' if slash else suggest(to, self._specs)}")
         elif name not in self._names:
             self._context.report(path, f"there is no provider {name!r}{suggest(name, self._names)}")
         elif STAR in model and (not star or model.count(STAR) > 1):
@@ -211,12 +210,15 @@ class Routes:
         return self._providers.get(name)
 
 
+def _known(provider: Provider, model: str, given: Mapping[str, Any]) -> Facts:
+    """What is known of a model, from the general to the particular: built in, by its provider, by its entry (`given`)."""
+    return facts(provider.kind, model, (*provider.facts, (STAR, given)))
+
+
 def _target(written: TargetSpec, provider: Provider, spec: ModelSpec) -> Target:
-    """What is known of the model, from the general to the particular: built in, by its provider, by this entry."""
     model = written.to.partition("/")[2]
-    known = facts(provider.kind, model, (*provider.facts, (STAR, spec.facts.given())))
     strict = provider.strict if spec.unsupported is None else spec.unsupported == "strict"
-    return Target(provider, model, written.weight, known, strict)
+    return Target(provider, model, written.weight, _known(provider, model, spec.facts.given()), strict)
 
 
 def direct(provider: Provider, model: str, name: str) -> Route:
