@@ -30,7 +30,11 @@ def ask(address: tuple[str, int], mock: str = "", nonce: str = "n1", **fields: o
     """A connection on which a chat request was sent."""
     wire = Wire(address, timeout=5)
     body = json.dumps({"model": "m", "messages": [], "x_mock": mock, "x_nonce": nonce, **fields}).encode()
-    wire.send(request("POST", "/v1/chat/completions", [], body))
+    try:
+        wire.send(request("POST", "/v1/chat/completions", [], body))
+    except OSError:  # a peer that refuses may have reset it by now: nobody else would close the socket
+        wire.close()
+        raise
     return wire
 
 
