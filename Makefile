@@ -6,7 +6,7 @@ BIN := .venv/bin
 SHELL := /bin/sh
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check coverage chaos bench fmt lock prices matrix clean
+.PHONY: help run test check coverage chaos accuracy bench fmt lock prices matrix clean
 
 help: ## print this list
 	@echo "Trunkline: one trunk line to every LLM"
@@ -34,6 +34,9 @@ coverage: .venv/.dev ## run the tests and report which lines they reach
 
 chaos: .venv/.dev ## ten minutes of random faults and clients by a seed, which it prints
 	@cd tests && exec ../$(BIN)/python -m chaos.run $(ARGS)
+
+accuracy: .venv/.dev ## ten thousand requests of every kind, and whether the books say what was served
+	@cd tests && exec ../$(BIN)/python -m accuracy.run $(ARGS)
 
 bench: .venv/.dev ## measure cost and latency on this machine
 	@exec $(BIN)/python bench/run.py $(ARGS)

@@ -163,17 +163,21 @@ def upstream(cores: Cores, folder: Path) -> Iterator[int]:
 class Gateway(Process):
     """A gateway as a person would run it: keys, ledger, prices, log to a file."""
 
-    def __init__(self, cores: Cores, folder: Path, upstream_port: int, *, keys: int = 1) -> None:
-        """`folder` may hold the data of an earlier one. The client's key is the last of `keys`."""
+    def __init__(
+        self, cores: Cores, folder: Path, upstream_port: int, *, keys: int = 1, limits: tuple[str, str] = ("", "")
+    ) -> None:
+        """`folder` may hold the data of an earlier one. The client's key is the last of `keys`. `limits`: more of its entry,
+        and of the whole.
+        """
         folder.mkdir(exist_ok=True)
         self.folder = folder
         self.port, self._admin = free_ports(2)
         self.provider_key = f"sk-bench-{folder.name}-0123456789"
-        (folder / "trunkline.yaml").write_text(self._config(upstream_port, keys))
+        (folder / "trunkline.yaml").write_text(self._config(upstream_port, keys, *limits))
         command = [sys.executable, "-m", "trunkline", "serve", "--config", "trunkline.yaml", "--data", "data"]
         super().__init__(command, cores.measured, folder, "gateway.log")
 
-    def _config(self, upstream_port: int, keys: int) -> str:
+    def _config(self, upstream_port: int, keys: int, of_key: str, more: str) -> str:
         others = "".join(f"  - {{name: key-{n}, hash: 'sha256:{n:064x}'}}\n" for n in range(1, keys))
         providers = "".join(
             f"  {form.name}: {{kind: {form.kind}, base_url: 'http://127.0.0.1:{upstream_port}{form.base}',"
@@ -187,7 +191,7 @@ class Gateway(Process):
             f"  lab: {{kind: openai, base_url: 'http://127.0.0.1:{upstream_port}/v1', api_key: {self.provider_key},"
             " pool: {max_connections: 20000, max_waiting: 20000}}\n"
             f"{providers}models:\n  {wire.MODEL}: {{targets: [lab/{wire.TARGET}]}}\n{models}"
-            f"keys:\n{others}  - {{name: client, secret: {CLIENT_KEY}}}\n"
+            f"keys:\n{others}  - {{name: client, secret: {CLIENT_KEY}{of_key}}}\n{more}"
         )
 
     def ledger(self) -> list[str]:

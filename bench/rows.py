@@ -54,9 +54,9 @@ class Bench:
         return folder
 
     @contextmanager
-    def gateway(self, keys: int = 1) -> Iterator[Gateway]:
+    def gateway(self, keys: int = 1, limits: tuple[str, str] = ("", "")) -> Iterator[Gateway]:
         """A fresh gateway that listens."""
-        with Gateway(self.cores, self.place(), self.upstream, keys=keys) as gateway:
+        with Gateway(self.cores, self.place(), self.upstream, keys=keys, limits=limits) as gateway:
             gateway.wait_for(gateway.port)
             yield gateway
 

@@ -52,7 +52,7 @@ KINDS = {
 
 FILE = Path(__file__).parent.parent / "src" / "trunkline" / "ledger" / "prices.json"
 
-# A rate's fields in the order of `ledger.prices.Rate`: the source's name, then the field it is inherited from.
+# A rate's fields in the order of `ledger.price.Rate`: the source's name, then the field it is inherited from.
 RATES = {
     "input": ("input_mtok", None),
     "cache_read": ("cache_read_mtok", "input"),
@@ -64,6 +64,8 @@ RATES = {
     "audio_output": ("output_audio_mtok", "output"),
     "request": ("requests_kcount", None),
 }
+PICTURES = ("input_image_mtok", "output_image_mtok")
+"""The last fields: of tokens of pictures, left out where they cost what others do."""
 PER_MILLION = {"request": 1000}
 """How often the source's unit goes into a million, where it is not a million itself."""
 
@@ -90,7 +92,7 @@ def value(price: Decimal | TieredPrices | None, above: int) -> Decimal | None:
     return next((tier.price for tier in reversed(price.tiers) if above >= tier.start), price.base)
 
 
-def rate(prices: dict[str, Decimal | TieredPrices | None], above: int) -> list[int]:
+def rate(prices: dict[str, Decimal | TieredPrices | None], above: int) -> list[int | None]:
     """One `Rate`."""
     found: dict[str, int] = {}
     for field, (name, whole) in RATES.items():
@@ -98,14 +100,21 @@ def rate(prices: dict[str, Decimal | TieredPrices | None], above: int) -> list[i
         if price is None:
             found[field] = found[whole] if whole else 0
         else:
-            nano = price * PER_MILLION.get(field, 1) * 1_000_000_000
-            found[field] = int(nano.to_integral_value(ROUND_HALF_UP))
-    return [above, *found.values()]
+            found[field] = nano(price * PER_MILLION.get(field, 1))
+    pictures = [value(prices.get(name), above) for name in PICTURES]
+    if pictures == [None, None]:
+        return [above, *found.values()]
+    return [above, *found.values(), *(None if price is None else nano(price) for price in pictures)]
 
 
-def rates(price: ModelPrice) -> list[list[int]]:
+def nano(price: Decimal) -> int:
+    """Nano-dollars."""
+    return int((price * 1_000_000_000).to_integral_value(ROUND_HALF_UP))
+
+
+def rates(price: ModelPrice) -> list[list[int | None]]:
     """The rates of one price, by prompt size; none where it is not for tokens. A price of nothing at all is free."""
-    prices = {name: price.__dict__.get(name) for name, _ in RATES.values()}
+    prices = {name: price.__dict__.get(name) for name in (*(name for name, _ in RATES.values()), *PICTURES)}
     if prices["input_mtok"] is None and prices["output_mtok"] is None:
         return [] if price.__dict__ else [rate(prices, 0)]
     steps = {0} | {tier.start for each in prices.values() if isinstance(each, TieredPrices) for tier in each.tiers}
@@ -143,7 +152,7 @@ def compiled(date: str) -> str:
     lines = [
         "{",
         f' "version": "genai-prices {version} {date}",',
-        ' "source": "https://github.com/pydantic/genai-prices; nano-dollars per million tokens, see ledger/prices.py",',
+        ' "source": "https://github.com/pydantic/genai-prices; nano-dollars per million tokens, see ledger/price.py",',
         f' "date": "{date}",',
         ' "kinds": {',
     ]

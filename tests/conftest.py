@@ -10,6 +10,8 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
+from harness import redis as redis_server
+from harness.postgres import Postgres, programs
 from harness.upstream import Upstream
 
 REQUIRE_ALL = os.environ.get("TRUNKLINE_REQUIRE_ALL") == "1"
@@ -20,6 +22,36 @@ def upstream() -> Iterator[Upstream]:
     """The scriptable provider, one per file."""
     with Upstream() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """The one PostgreSQL server of the session. Databases on it: `server.empty()`, `server.fresh()`; it must keep running."""
+    if programs() is None:
+        pytest.skip("PostgreSQL is not installed (scripts/install-servers)")
+    server = Postgres()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres) -> Iterator[str]:
+    """The URL, as it stands in a configuration, of a database of one's own with nothing in it."""
+    name = postgres.empty()
+    yield postgres.url(name)
+    postgres.drop(name)
+
+
+@pytest.fixture(scope="module")
+def redis() -> Iterator[redis_server.Redis]:
+    """A Redis server, one per file; whoever changes how it is puts it right again."""
+    if redis_server.program() is None:
+        pytest.skip("Redis is not installed (scripts/install-servers)")
+    with redis_server.Redis() as server:
+        yield server
 
 
 def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:

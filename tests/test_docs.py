@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import types
@@ -64,7 +65,10 @@ def test_every_setting_is_documented(setting: str) -> None:
 def test_every_documented_setting_exists() -> None:
     """An operator would write what the documentation says and be told it is unknown."""
     documented = set(
-        re.findall(r"`((?:server|log|ledger|providers|models|keys)(?:\.\*|\[\])?\.[\w.\[\]*]+)`", page("docs/configuration.md"))
+        re.findall(
+            r"`((?:server|log|ledger|providers|models|keys|tokens|alerts|redis)(?:\.\*|\[\])?\.[\w.\[\]*]+)`",
+            page("docs/configuration.md"),
+        )
     )
     assert documented - set(settings(File)) <= {"models.*.targets", "models.*.fallbacks", "models.*.facts", "providers.*.facts"}
 
@@ -81,7 +85,9 @@ def test_every_kind_of_failure_is_documented_with_its_status(kind: Kind) -> None
 def test_every_metric_is_documented(tmp_path: Path) -> None:
     """Nobody would build an alert on it, or somebody on one that is not there."""
     documented = set(re.findall(r"^\| `(trunkline_\w+)`", page("docs/operations.md"), re.MULTILINE))
-    with Gateway(settings_of_a_gateway("http://127.0.0.1:9/v1"), tmp_path) as gateway:
+    with Gateway(
+        {**settings_of_a_gateway("http://127.0.0.1:9/v1"), "redis": {"url": "redis://127.0.0.1:9"}}, tmp_path
+    ) as gateway:
         text = gateway.get("/metrics", admin=True).body.decode()
     names = {family.name + ("_total" if family.type == "counter" else "") for family in text_string_to_metric_families(text)}
     assert {name for name in names if not name.startswith(("process_", "python_"))} == documented
@@ -106,13 +112,14 @@ def test_every_log_field_is_documented() -> None:
     assert [name for name in json.loads(line) if f"`{name}`" not in text] == []
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/configuration.md"])
+@pytest.mark.parametrize("name", ["README.md", "docs/configuration.md", "docs/tokens.md", "docs/alerts.md"])
 def test_configuration_examples_can_be_loaded_as_they_stand(name: str, tmp_path: Path) -> None:
     """The first thing a newcomer copies would be refused."""
     examples = re.findall(r"```yaml\n(.*?)```", page(name), re.DOTALL)
     assert examples
     names = ("OPENAI_API_KEY", "OPENAI_SECOND_KEY", "ANTHROPIC_API_KEY", "AZURE_OPENAI_API_KEY", "LAPTOP_KEY")
     environ = {name: f"{name}-0123456789abcdef" for name in names}
+    environ["ALERT_SECRET"] = base64.b64encode(bytes(32)).decode()
     for example in examples:
         (tmp_path / "t.yaml").write_text(example)
         assert load(tmp_path / "t.yaml", environ).warnings == ()

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,13 @@ from typing import Any
 import pytest
 
 from harness.gateway import KEY
+from records import opened, settled
 from trunkline import house as houses
 from trunkline.config.load import load
 from trunkline.house import House
-from trunkline.store import keys
+from trunkline.ledger.record import row
+from trunkline.store import keys, sums, usage
+from trunkline.store.engine import open_store
 from trunkline.store.errors import StoreError
 from trunkline.store.lock import acknowledge
 
@@ -37,12 +41,12 @@ def loaded(house: House) -> list[str]:
 
 def test_the_first_key_is_made_once(house: House) -> None:
     """Who starts for the first time gets a key; who revoked all keys must not be given a new one by a restart."""
-    key = houses.first_key(house)
+    key = houses.first_key(house.snapshot, house.store)
     assert key is not None
     assert key.startswith("tl-")
-    assert houses.first_key(house) is None
+    assert houses.first_key(house.snapshot, house.store) is None
     keys.revoke(house.store, "first", 1)
-    assert houses.first_key(house) is None
+    assert houses.first_key(house.snapshot, house.store) is None
 
 
 def with_keys(tmp_path: Path, **names: str) -> Path:
@@ -55,15 +59,24 @@ def with_keys(tmp_path: Path, **names: str) -> Path:
 def test_no_first_key_beside_configured_ones(tmp_path: Path) -> None:
     """A key in the file is the way in: another, printed on every first start of a container, would be a leak."""
     house = houses.open_house(load(with_keys(tmp_path, laptop=KEY), {}), tmp_path / "data")
-    assert houses.first_key(house) is None
+    assert houses.first_key(house.snapshot, house.store) is None
     houses.reload_keys(house)
     assert house.live.keys.find(KEY.encode()) is not None
     assert houses.close_house(house)
 
 
+def test_no_first_key_where_tokens_let_in(tmp_path: Path) -> None:
+    """Who takes tokens only would have a key that may do everything in the log of his first start."""
+    file = tmp_path / "trunkline.yaml"
+    file.write_text(json.dumps({"tokens": {"corporate": {"issuer": "https://login.example.com/", "audience": "us"}}}))
+    house = houses.open_house(load(file, {}), tmp_path / "data")
+    assert houses.first_key(house.snapshot, house.store) is None
+    assert houses.close_house(house)
+
+
 def test_keys_are_read_again(house: House) -> None:
     """Created keys open, revoked ones do not, and whoever waits for it is told by process and generation."""
-    key, generation = keys.create(house.store, "laptop", ["m"], 1)
+    key, generation = keys.create(house.store, "laptop", {"models": ["m"]}, 1)
     assert house.live.keys.find(key.encode()) is None
     houses.reload_keys(house)
     principal = house.live.keys.find(key.encode())
@@ -77,20 +90,22 @@ def test_keys_are_read_again(house: House) -> None:
 
 
 def test_a_name_in_both_places_is_told(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Accounts by key would mix two holders, and nobody would know."""
+    """Accounts by key would mix two holders: the configuration's counts, and it is said, once."""
     house = houses.open_house(load(with_keys(tmp_path, laptop=KEY, phone=f"{KEY}-2"), {}), tmp_path / "data")
     for name in ("laptop", "ci"):
-        keys.create(house.store, name, None, 1)
-    houses.reload_keys(house)
+        made = keys.create(house.store, name, None, 1)[0]
+        assert house.live.keys.find(made.encode()) is None
+        houses.reload_keys(house)
+        assert (house.live.keys.find(made.encode()) is not None) is (name == "ci")
     houses.close_house(house)
-    told = [line for line in map(json.loads, capfd.readouterr().out.splitlines()) if "share a name" in line["event"]]
-    assert [(line["level"], line["names"]) for line in told] == [("warning", "laptop")]
+    told = [line for line in map(json.loads, capfd.readouterr().out.splitlines()) if "of two with one name" in line["event"]]
+    assert [(line["level"], line["names"]) for line in told] == [("warning", "key laptop")]
 
 
 def test_a_key_in_both_places_has_the_rights_of_the_file(tmp_path: Path) -> None:
     """Who reads the file must be able to trust what it says."""
     house = houses.open_house(load(None, {}), tmp_path / "data")
-    key, _ = keys.create(house.store, "stored", ["m"], 1)
+    key, _ = keys.create(house.store, "stored", {"models": ["m"]}, 1)
     houses.close_house(house)
     house = houses.open_house(load(with_keys(tmp_path, written=key), {}), tmp_path / "data")
     houses.reload_keys(house)
@@ -114,7 +129,7 @@ def test_a_directory_that_others_see_is_told(tmp_path: Path, capfd: pytest.Captu
 def test_a_slow_reading_brings_back_no_revoked_key(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two signals in a row: the reading that began first must not have the last word with what it saw."""
     key, _ = keys.create(house.store, "laptop", None, 1)
-    real, began, go_on = keys.live, threading.Event(), threading.Event()
+    real, began, go_on = keys.everyone, threading.Event(), threading.Event()
 
     def slow(store: Any) -> Any:
         found = real(store)
@@ -123,7 +138,7 @@ def test_a_slow_reading_brings_back_no_revoked_key(house: House, monkeypatch: py
             go_on.wait(5)
         return found
 
-    monkeypatch.setattr(keys, "live", slow)
+    monkeypatch.setattr(keys, "everyone", slow)
     first = threading.Thread(target=houses.reload_keys, args=(house,))
     first.start()
     assert began.wait(5)
@@ -162,3 +177,21 @@ def test_acknowledged_only_by_the_one_who_serves(house: House) -> None:
     acknowledge(house.data, 99)
     houses.reload_keys(house)
     assert loaded(house) == [str(os.getpid()), "0"]
+
+
+def test_old_records_are_deleted_by_the_thread_that_stores_them(tmp_path: Path) -> None:
+    """`ledger.retention` holds without a cron job; what is young enough stays, and so do the sums."""
+    file = tmp_path / "trunkline.yaml"
+    file.write_text("ledger: {retention: 7d}")
+    now = time.time_ns()
+    store = open_store(tmp_path / "data")
+    usage.insert(store, [row(settled(opened(n, started_ns=now - n * 5 * 86_400 * 10**9))) for n in range(4)])
+    store.close()
+    house = houses.open_house(load(file, {}), tmp_path / "data")
+    end = time.monotonic() + 10
+    while b"trunkline_ledger_pruned_total 2" not in house.metrics.page().render():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    assert [int(one["id"]) for one in usage.export(house.store, None, None)] == [1, 0]
+    assert sums.totals(house.store, "key", None, None)[0].requests == 4
+    assert houses.close_house(house)

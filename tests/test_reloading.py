@@ -88,15 +88,17 @@ def test_a_bad_file_keeps_no_revoked_key(gateway: Gateway) -> None:
 
 
 def test_stored_keys_stay_beside_a_new_file(gateway: Gateway, upstream: Upstream) -> None:
-    """Keys made by command are not the file's to take away; a name in both places is told."""
-    key = gateway.run("keys", "create", "laptop", "--data", str(gateway.data)).stdout.decode().strip()
+    """Keys made by command are not the file's to take away; of a name in both places the file's counts, and that is told."""
+    key, other = (
+        gateway.run("keys", "create", name, "--data", str(gateway.data)).stdout.decode().strip() for name in ("phone", "laptop")
+    )
     config = settings(upstream.url)
     config["keys"] = [{"name": "laptop", "secret": OTHER_KEY}]
     write(gateway, config)
     assert ask(gateway.data) is not None
-    assert [listed(gateway, one).status for one in (key, OTHER_KEY, KEY)] == [200, 200, 401]
-    told = gateway.wait_log(lambda line: "share a name" in str(line.get("event")))
-    assert told["names"] == "laptop"
+    assert [listed(gateway, one).status for one in (key, other, OTHER_KEY, KEY)] == [200, 401, 200, 401]
+    told = gateway.wait_log(lambda line: "of two with one name" in str(line.get("event")))
+    assert told["names"] == "key laptop"
 
 
 def test_connections_to_a_place_that_is_gone_are_closed(gateway: Gateway, upstream: Upstream) -> None:
@@ -358,3 +360,24 @@ def test_a_signal_by_hand_is_enough(gateway: Gateway, upstream: Upstream) -> Non
     os.kill(gateway.pid, signal.SIGHUP)
     logged(gateway, "configuration applied")
     assert "fresh" in models(gateway)
+
+
+def test_prices_are_taken_up_at_once(gateway: Gateway, upstream: Upstream) -> None:
+    """Who corrects a price must not lose the day until a restart; the file's counts before the store's."""
+    place = ["--data", str(gateway.data), "--config", str(gateway.config_file)]
+    assert gateway.chat().header("x-trunkline-cost-usd") is None
+    done = gateway.run("prices", "set", "--provider", "lab", "--model", "*", "--input", "1000", "--output", "0", *place)
+    assert done.returncode == 0, done.stderr
+    assert gateway.chat().header("x-trunkline-cost-usd") == "0.007000000"
+    config = settings(upstream.url)
+    config["prices"] = [{"provider": "lab", "model": "*", "request": 2}]
+    write(gateway, config)
+    verdict = ask(gateway.data)
+    assert verdict is not None
+    assert (verdict.result, verdict.lines) == ("applied", ("settings: prices",))
+    assert gateway.chat().header("x-trunkline-cost-usd") == "2.000000000"
+    write(gateway, settings(upstream.url))
+    assert ask(gateway.data) is not None
+    assert gateway.chat().header("x-trunkline-cost-usd") == "0.007000000"
+    assert gateway.run("prices", "remove", "1", *place).returncode == 0
+    assert gateway.chat().header("x-trunkline-cost-usd") is None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import random  # noqa: TID251 - handed to who needs dice
 import resource
 import signal
@@ -16,7 +17,7 @@ import time
 from collections import Counter as Counted
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 import uvloop
@@ -28,7 +29,8 @@ from trunkline.credentials.table import open_credentials
 from trunkline.edge.client import Client
 from trunkline.edge.date import Date
 from trunkline.edge.fetch import Fetcher, Limits
-from trunkline.edge.listener import Listener, bind
+from trunkline.edge.line import DRAIN, NOW, RELOAD, Line
+from trunkline.edge.listener import Fair, Listener, bind
 from trunkline.edge.pool import Told
 from trunkline.edge.pulse import Pulse
 from trunkline.edge.server import Server
@@ -37,8 +39,10 @@ from trunkline.edge.tls import server_context
 from trunkline.gateway.admin import Admin
 from trunkline.gateway.app import Gateway
 from trunkline.gateway.cors import Cors
-from trunkline.house import House, reload_keys
-from trunkline.ledger.prices import Prices
+from trunkline.gateway.several import Several
+from trunkline.gateway.tokens import Clocks, Tokens
+from trunkline.house import House, open_meters, reload_keys, tell_exceeded
+from trunkline.pipeline.claim import gates
 from trunkline.pipeline.clock import Clock
 from trunkline.pipeline.count import Counter
 from trunkline.pipeline.exchange import Parts
@@ -48,6 +52,7 @@ from trunkline.pipeline.memory import Memory
 from trunkline.pipeline.status import Status, states, targets
 from trunkline.policy.failures import Failures
 from trunkline.policy.overload import PERIOD, Shedder
+from trunkline.providers.provider import Target
 from trunkline.reloading import Reloader
 from trunkline.routing.course import Standings
 from trunkline.telemetry.log import adopt_stdlib
@@ -56,6 +61,8 @@ from trunkline.telemetry.metrics import Metrics
 _COLLECT = (20_000, 50, 100)
 """Requests leave no circles behind, so the collector may look rarely: its pauses are a request's latency."""
 _DRAIN_TICK = 0.02
+SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+"""What a process is told by."""
 _LAST_WORDS = 1.0
 """Seconds that streams ended by us have to get their error event out."""
 
@@ -64,10 +71,20 @@ class ListenError(Exception):
     """A listener cannot be had as it is configured. `str` says which, why, and what to do."""
 
 
+class Doors(NamedTuple):
+    """What a worker has of its supervisor."""
+
+    data: socket.socket
+    """Listening, and every worker's."""
+    admin: socket.socket
+    fair: Fair
+    line: socket.socket
+
+
 class Serving:
     """The listeners of one process, from start to drained."""
 
-    def __init__(self, house: House, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, house: House, loop: asyncio.AbstractEventLoop, doors: Doors | None = None) -> None:
         self._house = house
         self._loop = loop
         self._began = time.monotonic()
@@ -75,53 +92,72 @@ class Serving:
         self._client = Client(loop, self._sweep)
         server = house.snapshot.server
         self._fetching = Client(loop, self._sweep)
+        self._calls = Client(loop, self._sweep)
         self._counter = Counter()
         house.live.credentials = open_credentials({name: one.credential for name, one in house.snapshot.providers.items()})
+        clocks = Clocks(time.time_ns, time.monotonic, random.random)
+        self._tokens = house.live.tokens = Tokens(house.live, self._calls, house.metrics, house.log, clocks)
         parts = self._parts()
+        self._meters = parts.meters
         _watch_targets(house.metrics, parts)
         _watch_pools(house.metrics, self._client)
         shedder = Shedder(server.max_requests)
         _watch_load(house.metrics, shedder)
         self._gateway = Gateway(parts, Failures(), Cors(server.cors_origins), shedder, server.max_body)
         self._pulse = Pulse(loop, PERIOD, lambda late, busy: self._gateway.tick(late, busy, len(self._data_server.connections)))
-        self._admin = Admin(house.metrics, lambda: msgspec.json.encode(self._status(parts)))
+
+        def status() -> bytes:
+            return msgspec.json.encode(self._status(parts))
+
+        self._several = None if house.worker is None else Several(house.data, house.worker, house.metrics, status)
+        self._admin = Admin(house.metrics, status, self._several)
         tls = _tls(server)
         date = Date()
         self._data_server = Server(loop, self._gateway, server.limits, self._sweep, date)
         self._admin_server = Server(loop, self._admin, server.limits, self._sweep, date)
-        self.data = Listener(_bind(*server.listen), self._data_server, tls)
-        self.admin = Listener(_bind(*server.admin), self._admin_server)
+        data, admin = (_bind(*server.listen), _bind(*server.admin)) if doors is None else doors[:2]
+        shared = None if doors is None or house.worker is None else (doors.fair, house.worker)
+        self.data = Listener(data, self._data_server, tls, shared)
+        self.admin = Listener(admin, self._admin_server)
 
         def keep(origins: Collection[Origin]) -> None:
             self._client.keep(origins)
+            self._tokens.follow(house.snapshot.tokens)
             parts.standings.keep(house.live.snapshot.routes, house.live.snapshot.providers)
 
         self._reloader = Reloader(house, loop, keep)
         self._stop = asyncio.Event()
         self._now = asyncio.Event()
+        self._interrupted = False
+        words = {RELOAD: self._reloader.signalled, DRAIN: self._stop.set, NOW: self._end_now}
+        self._line = None if doors is None else Line(doors.line, loop, words)
 
     def _parts(self) -> Parts:
         """What every exchange meets."""
         house, server = self._house, self._house.snapshot.server
         limits = Limits(server.media.max_size, server.media.timeout, allow_http=server.media.allow_http)
         fetcher = Fetcher(self._fetching, limits)
-        prices = Prices.load()
-        clock = Clock()
+        clock, meters = Clock(), open_meters(house)
+
+        def unit(target: Target) -> tuple[float, float] | None:
+            return house.live.prices.per_token(*target.priced_as, time.time_ns())
+
         return Parts(
             live=house.live,
             client=self._client,
             journal=house.journal,
-            prices=prices,
+            meters=meters,
             metrics=house.metrics,
             log=house.log,
             clock_ns=clock,
             mono=time.monotonic,
             new_id=Ids(clock),
             dice=random.random,
-            standings=Standings(lambda target: prices.per_token(target.provider.kind, target.model, time.time_ns())),
+            standings=Standings(unit, gates(meters)),
             memory=Memory(server.memory.max_bytes, server.memory.ttl, time.monotonic),
             fetch=fetcher.fetch if server.media.enabled else no_fetching,
             counter=self._counter,
+            exceeded=lambda rule, at_ns: tell_exceeded(house, rule, at_ns),
         )
 
     async def run(self) -> None:
@@ -129,12 +165,19 @@ class Serving:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._signalled)
         self._loop.add_signal_handler(signal.SIGHUP, self._reloader.signalled)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # a worker begins with them blocked, so that none is lost
+        if self._several is not None:
+            await self._open_door(self._several)
         self._start()  # after the handler: whoever sees that the keys were read may signal
         self._reloader.watch()
         gc.collect()
         gc.freeze()  # what is loaded now stays: collections need not walk it
         gc.set_threshold(*_COLLECT)
-        self._house.log.event("info", "ready", listen=self.data.address, admin=self.admin.address, version=__version__)
+        if self._line is None:
+            self._house.log.event("info", "ready", listen=self.data.address, admin=self.admin.address, version=__version__)
+        else:
+            self._house.log.event("info", "worker ready", process=os.getpid())
+            self._line.open()
         await self._stop.wait()
         await self._drain()
 
@@ -149,10 +192,25 @@ class Serving:
 
     def _start(self) -> None:
         reload_keys(self._house)
+        self._tokens.follow(self._house.snapshot.tokens)
+        self._house.alerts.start(self._loop, self._calls)
         self._pulse.start()
         self.data.start()
         self.admin.start()
-        self._gateway.ready = self._admin.ready = True
+        self._set_ready(True)
+        if self._house.presence is not None:
+            self._house.presence.start()
+
+    async def _open_door(self, several: Several) -> None:
+        try:
+            await several.open()
+        except OSError as error:
+            self._house.log.event("warning", "other workers cannot ask this one how it is", reason=str(error))
+
+    def _set_ready(self, ready: bool) -> None:
+        self._gateway.ready = self._admin.ready = ready
+        if self._several is not None:
+            self._several.ready = ready
 
     def _status(self, parts: Parts) -> Status:
         snapshot, mono = parts.live.snapshot, parts.mono()
@@ -171,28 +229,43 @@ class Serving:
         )
 
     def _signalled(self) -> None:
-        if self._stop.is_set():
+        if self._interrupted:
             self._now.set()
+        self._interrupted = True  # a supervisor's word that came first is not the first signal
         self._stop.set()
+
+    def _end_now(self) -> None:
+        self._stop.set()
+        self._now.set()
 
     async def _drain(self) -> None:
         """Not ready; then no new connections; then streams may finish; then they are ended with an error."""
         server, log = self._house.snapshot.server, self._house.log
-        self._gateway.ready = self._admin.ready = False
+        self._set_ready(False)
         self._data_server.draining = True  # who still comes is served, on a connection that then closes
         log.event("info", "draining", open=len(self._data_server.connections))
         await self._wait(lambda: False, server.drain_grace)
         self.data.stop()
         self._data_server.drain()
-        await self._wait(lambda: not self._data_server.connections, server.drain_timeout)
+        drains = self._gateway.parts.drains
+        await self._wait(lambda: not (self._data_server.connections or drains.running), server.drain_timeout)
         self._data_server.interrupt()
-        await self._wait(lambda: not self._data_server.connections, _LAST_WORDS)
+        drains.end()
+        await self._wait(lambda: not (self._data_server.connections or drains.running), _LAST_WORDS)
         self._reloader.close()
         self._pulse.stop()
         self.admin.stop()
+        if self._several is not None:
+            self._several.close()
+        if self._line is not None:
+            self._line.close()
         self._client.close()
         self._fetching.close()
+        self._tokens.close()
+        self._house.alerts.hush()
+        self._calls.close()
         self._counter.close()
+        await self._meters.close()
         for credential in self._house.live.credentials.values():
             credential.close()
 
@@ -213,6 +286,12 @@ def _watch_targets(metrics: Metrics, parts: Parts) -> None:
         "1 for the state that a configured target is in.",
         lambda: states(parts.live.snapshot, parts.standings, time.monotonic()),
         labels=("provider", "model", "state"),
+    )
+    metrics.watch(
+        "gauge",
+        "trunkline_drains",
+        "Answers that are read to their end although their clients left.",
+        lambda: {(): len(parts.drains.running)},
     )
     metrics.watch(
         "gauge",
@@ -260,12 +339,21 @@ def _watch_load(metrics: Metrics, shedder: Shedder) -> None:
     metrics.watch("gauge", "trunkline_loop_late_seconds", "How late the event loop runs.", lambda: {(): shedder.late})
 
 
-def serve(house: House, on_ready: Callable[[str, str], None]) -> None:
-    """Serve until told to stop. `on_ready` is called once, with both addresses, when they are ours. Raises `ListenError`."""
+def open_doors(server: ServerSettings) -> tuple[socket.socket, socket.socket]:
+    """The listening sockets for several workers, once all is seen to be well that a start needs. Raises `ListenError`."""
+    _tls(server)
+    return _bind(*server.listen), _bind(*server.admin)
+
+
+def serve(house: House, on_ready: Callable[[str, str], None], doors: Doors | None = None) -> None:
+    """Serve until told to stop. `on_ready` is called once, with both addresses, when they are ours. Raises `ListenError`.
+
+    `doors`: of a supervisor, where this process is one of its workers.
+    """
     _raise_descriptor_limit()
 
     async def main() -> None:
-        serving = Serving(house, asyncio.get_running_loop())
+        serving = Serving(house, asyncio.get_running_loop(), doors)
         on_ready(serving.data.address, serving.admin.address)
         undo = adopt_stdlib(house.log)
         try:

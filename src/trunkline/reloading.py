@@ -20,7 +20,8 @@ from trunkline.config.reload import Change, Mark, Settling, change
 from trunkline.config.snapshot import Snapshot
 from trunkline.credentials.credential import Spec
 from trunkline.credentials.table import follow_credentials, prepare_credentials
-from trunkline.house import House, key_ring, reload_keys, warn_of_shared_names
+from trunkline.house import House, key_ring, price_list, reload_keys
+from trunkline.ledger.prices import Prices
 from trunkline.policy.keys import KeyRing
 from trunkline.store.errors import StoreError
 from trunkline.store.lock import Verdict, tell
@@ -41,6 +42,8 @@ class Reading(msgspec.Struct, frozen=True):
     """None where nothing can be different."""
     ring: KeyRing | None = None
     """The keys that go with it."""
+    prices: Prices | None = None
+    """And the prices."""
 
 
 class Reloader:
@@ -136,7 +139,7 @@ class Reloader:
             return Reading(began)
         found = change(house.snapshot, house.source.load())
         prepare_credentials(_specs(found.snapshot))
-        return Reading(began, change=found, ring=key_ring(house, found.snapshot))
+        return Reading(began, change=found, ring=key_ring(house, found.snapshot), prices=price_list(house, found.snapshot))
 
     def _end(self, reading: asyncio.Future[Reading]) -> None:
         if self._closed:
@@ -155,18 +158,16 @@ class Reloader:
     def _tell(self, verdict: Verdict) -> None:
         """On another thread: whoever waits for it."""
         try:
-            tell(self._house.data, verdict)
+            tell(self._house.data, verdict, self._house.worker)
         except OSError as error:
             message = "`trunkline reload` cannot be told what became of the configuration"
             self._house.log.event("warning", message, reason=str(error))
-        if verdict.result == "applied":
-            warn_of_shared_names(self._house)
 
     # the swap ---------------------------------------------------------------------------------------------------------
 
     def _judge(self, reading: Reading) -> Verdict:
         """Put it in force where it can be; what became of it, logged and counted."""
-        log, found, ring = self._house.log, reading.change, reading.ring
+        log, found, ring, prices = self._house.log, reading.change, reading.ring, reading.prices
         self._ok = not reading.mistakes
         if reading.mistakes:
             for line in reading.mistakes[:_MOST_LINES]:
@@ -174,22 +175,22 @@ class Reloader:
             log.event("error", "configuration refused; the old one stays in force", mistakes=len(reading.mistakes))
             return self._counted(Verdict(reading.began_ns, "refused", reading.mistakes))
         told = {} if found is None else found.told()
-        if found is None or ring is None or not told:
+        if found is None or ring is None or prices is None or not told:
             log.event("info", "configuration unchanged", generation=self._generation)
             return self._counted(Verdict(reading.began_ns, "unchanged", warnings=self._warn(found)))
-        self._swap(found.snapshot, ring)
+        self._swap(found.snapshot, ring, prices)
         log.event("info", "configuration applied", generation=self._generation, **told)
         for warning in found.snapshot.warnings:
             log.event("warning", warning)
         lines = tuple(f"{what.replace('_', ' ')}: {names}" for what, names in told.items())
         return self._counted(Verdict(reading.began_ns, "applied", lines, (*found.snapshot.warnings, *self._warn(found))))
 
-    def _swap(self, snapshot: Snapshot, ring: KeyRing) -> None:
+    def _swap(self, snapshot: Snapshot, ring: KeyRing, prices: Prices) -> None:
         house, live = self._house, self._house.live
         credentials = follow_credentials(_specs(live.snapshot), _specs(snapshot), live.credentials)
         house.log.configure(snapshot.log.level, snapshot.secrets())
         house.metrics.configure(models=[name for name, _ in snapshot.models()], providers=snapshot.providers)
-        live.snapshot, live.keys, live.credentials = snapshot, ring, credentials
+        live.snapshot, live.keys, live.credentials, live.prices = snapshot, ring, credentials, prices
         self._keep({provider.origin for provider in snapshot.providers.values()})
         self._generation += 1
 

@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 
 from trunkline.cli.check import check
 from trunkline.config.schema import json_schema
+from trunkline.store import holders
+from trunkline.store.engine import open_store
 
 app = typer.Typer()
 app.command()(check)
@@ -113,3 +115,18 @@ def test_a_credential_that_is_renewed_is_one(file):
     row = next(line.split() for line in result.stdout.splitlines() if line.startswith("vertex"))
     assert row[-1] == "***"
     assert row[-2].startswith("https://aiplatform.googleapis.com:443/v1/projects/lab-1/locations/global/")
+
+
+def test_a_key_of_nobody_is_a_mistake(file, tmp_path):
+    """It would be refused; whom the file does not know, the store may, and is asked."""
+    data = tmp_path / "data"
+    file.write_text("teams: {lab: {}}\nkeys:\n  - {name: k, secret: 0123456789abcdef, team: lap}\n")
+    file.chmod(0o600)
+    done = run("--config", str(file), TRUNKLINE_DATA=str(data))
+    assert (done.exit_code, done.stdout, data.exists()) == (1, "", False)
+    assert done.stderr == f"{file}:3: keys[0].team: there is no team 'lap'; did you mean 'lab'?\n1 mistake\n"
+    store = open_store(data)
+    holders.create(store, "team", "lap", {}, 1)
+    store.close()
+    done = run("--config", str(file), TRUNKLINE_DATA=str(data))
+    assert (done.exit_code, "fine" in done.stdout) == (0, True)

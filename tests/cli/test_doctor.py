@@ -100,3 +100,11 @@ def test_a_key_that_is_none(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     done = run("--url", "http://127.0.0.1:1")
     assert (done.exit_code, "Set TRUNKLINE_KEY" in done.stderr) == (1, True)
     assert "0123456789" not in done.stderr
+
+
+def test_the_real_books_are_left_alone(file: Path, upstream: Upstream) -> None:
+    """A try-out with the configuration of a production must neither need its database nor write a row into it."""
+    file.write_text(f"{file.read_text()}store: {{url: 'postgresql://u:p@nowhere.invalid/x'}}\n")
+    upstream.script(model())
+    done = run("--config", str(file), "--client", "anthropic-sdk")
+    assert done.exit_code == 0, done.output

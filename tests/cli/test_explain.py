@@ -9,8 +9,10 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from records import opened, settled
 from trunkline.cli.main import app
-from trunkline.store import keys
+from trunkline.ledger.record import row as record_row
+from trunkline.store import keys, usage
 from trunkline.store.engine import open_store
 
 SECRET = "sk-lab-0123456789"
@@ -113,7 +115,7 @@ def test_another_name(folder: Path) -> None:
 def test_keys_of_the_store(folder: Path) -> None:
     """Most keys are there, not in the file."""
     store = open_store(folder / "data", create=True)
-    keys.create(store, "laptop", ["c"], 1)
+    keys.create(store, "laptop", {"models": ["c"]}, 1)
     keys.create(store, "free", None, 1)
     store.close()
     assert "key         laptop, may use c\n" in run("r.json", "--key", "laptop").stdout
@@ -170,3 +172,34 @@ def test_a_body_that_the_gateway_would_not_take(folder: Path) -> None:
         done = run(*words, stdin=stdin)
         assert (done.exit_code, done.stdout) == (1, "")
         assert "413" in done.stderr
+
+
+def test_what_a_request_is_under(folder: Path) -> None:
+    """Somebody who is refused asks why; an operator looks before he sets a limit. What was spent stands in the ledger."""
+    key = "  - {name: poor, secret: tl-poor-key-0123456789abcdefghijklmnopqrstuvwxyz, team: lab, limits: {rpm: 60, tpm: 1000},"
+    key += ' budgets: [{usd: "0.05", per: total}, {usd: 9, per: day, soft: true}]}\nteams:\n  lab: {limits: {concurrent: 4}}\n'
+    (folder / "trunkline.yaml").write_text(CONFIG + key)
+    row = settled(opened(1, key="poor"), cost_nano=20_000_000)
+    store = open_store(folder / "data")
+    usage.insert(store, [record_row(row)])
+    store.close()
+    done = run("r.json", "--key", "poor")
+    assert done.exit_code == 0, done.output
+    for line in (
+        "limits      key poor: 60 requests a minute",
+        "            key poor: 1,000 tokens a minute",
+        "            key poor: $0.05 in all, $0.02 spent",
+        "            key poor: $9.00 a day (UTC), only told of, $0.00 spent",
+        "            team lab: 4 requests at the same time",
+    ):
+        assert line in done.stdout, done.stdout
+    assert "\nreserved    " in done.stdout
+    assert "of limits on requests, tokens and concurrency all is taken to be left" in done.stdout
+    (folder / "dear.json").write_text(json.dumps(BODY | {"max_tokens": 30_000}))
+    refused = run("dear.json", "--key", "poor")
+    assert refused.exit_code == 1
+    assert "refused     402 budget_exceeded" in refused.stdout
+    assert "budget of the key 'poor' ($0.05 in all)" in refused.stdout
+    told = json.loads(run("r.json", "--key", "poor", "--json").stdout)
+    assert [one["spent"] for one in told["limits"] if one["what"] == "money"] == [20_000_000, 0]
+    assert told["reserved"]["nano"] > 0

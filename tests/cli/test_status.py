@@ -23,7 +23,7 @@ from trunkline.cli import status as module
 from trunkline.cli.main import app
 from trunkline.edge.pool import Told
 from trunkline.ledger.journal import Stats
-from trunkline.pipeline.status import Status, TargetTold
+from trunkline.pipeline.status import Status, TargetTold, WorkerTold
 from trunkline.routing.condition import Condition
 
 
@@ -109,6 +109,26 @@ def test_what_is_drawn(served: str) -> None:
     assert rows[3][:2] == ["lab/\N{REPLACEMENT CHARACTER}[31m", "recovering"]
     assert lines[8] == "40 more are not shown"
     assert rows[-1] == ["lab", "2", "1", "0", "2", "512", "0", "4"]
+
+
+def test_several_workers_are_drawn(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line each: who they are, and which of them is not well."""
+    monkeypatch.setenv("COLUMNS", "120")
+    workers = (
+        WorkerTold(0, 4711, "serving", 2, 61.0, 1200, 3, 5),
+        WorkerTold(1, 4712, "silent", 0),
+        WorkerTold(2, None, "failing", 9),
+    )
+    upstream.then([whole(200, msgspec.json.encode(msgspec.structs.replace(TOLD, workers=workers)))])
+    done = run(upstream.url.removesuffix("/v1"))
+    rows = [line.split() for line in done.stdout.splitlines()]
+    at = next(number for number, row in enumerate(rows) if row[:1] == ["worker"])
+    assert rows[at] == ["worker", "state", "process", "up", "in", "flight", "generation", "backlog", "replaced"]
+    assert rows[at + 1] == ["0", "serving", "4711", "1", "min", "1", "s", "1,200", "3", "5", "2"]
+    assert rows[at + 2][:3] == ["1", "silent", "4712"]
+    assert rows[at + 3][:2] == ["2", "failing"]
+    assert rows[at + 3][-1] == "9"
+    assert rows[at + 4] == []
 
 
 def test_for_scripts(served: str) -> None:

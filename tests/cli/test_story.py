@@ -20,8 +20,8 @@ from trunkline.canon.usage import Usage
 from trunkline.cli.main import app
 from trunkline.ledger.journal import Journal
 from trunkline.ledger.record import row
-from trunkline.pipeline.exchange import Step
 from trunkline.pipeline.trail import Trail
+from trunkline.pipeline.use import Step
 from trunkline.store import usage
 from trunkline.store.engine import open_store
 
@@ -69,7 +69,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         steps=(
             Step("lab", "b", 0, 120, "upstream_failed", 429, seat=1),
             Step("lab", "c", 320, 80, "upstream_timeout"),
-            Step("lab", "d", 360, 40, hedged=True),
+            Step("lab", "d", 360, 40, hedged=True, input=1200, output=30, nano=2_500_000),
         ),
         cut=3,
     )
@@ -108,7 +108,7 @@ def test_a_long_way(data: Path) -> None:
         "+0 ms  lab/b with credential 2: upstream_failed, status 429 after 120 ms",
         "+120 ms  waited 200 ms",
         "+320 ms  lab/c: upstream_timeout after 80 ms",
-        "+360 ms  lab/d, asked beside the one before: answered after 40 ms",
+        "+360 ms  lab/d, asked beside the one before: answered after 40 ms, 1,200 in, 30 out, $0.0025",
         "3 more found no room in the record",
     ]
 

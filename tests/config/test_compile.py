@@ -27,6 +27,8 @@ def compiled(text: str, tmp_path):
     ("text", "line", "says"),
     [
         ("server: {listen: '127.0.0.1:1', admin: '127.0.0.1:1'}", 1, "server.admin: must not be the same address"),
+        ("server: {workers: 2}", 1, "server.workers: several processes count limits and budgets together only through Redis"),
+        ("server: {workers: 257}\nredis: {url: 'redis://127.0.0.1'}", 1, "server.workers: must be at most 256"),
         ("server: {tls: {cert: a, key: b}}", 1, "server.tls.cert: there is no such file"),
         ("log: {}\nserver: {tls: {cert: t.yaml, key: t.yaml}}", 2, "server.tls: the certificate and its key must be a pair"),
         (LAB + "models:\n  m: {targets: [labb/x]}", 3, "models.m.targets[0]: there is no provider 'labb'; did you mean 'lab'?"),

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from trunkline.config.load import ConfigError, find_config, load
+from trunkline.config.load import ConfigError, find_config, load, load_store
+from trunkline.meters.rule import Rule
 
 EXAMPLE = """\
 server: {listen: 127.0.0.1:4000, admin: 127.0.0.1:4001}
@@ -58,17 +59,16 @@ def test_the_example_of_the_documentation(file: Path):
     assert not any("read by others" in warning for warning in snapshot.warnings)  # its secrets stand elsewhere
 
 
-def test_what_the_example_says_that_is_not_in_force_is_refused_by_name(file: Path):
+def test_what_the_example_says_of_limits_and_budgets_is_in_force(file: Path):
     """Somebody would believe in limits or budgets that are not there."""
+    budgets = "[{usd: 25, per: month}]"
     file.write_text(
-        EXAMPLE
-        + f"  - {{name: ci, hash: 'sha256:{'ab' * 32}', models: [smart], limits: {{rpm: 60}}, budgets: [{{usd: 25}}]}}\n"
+        EXAMPLE + f"  - {{name: ci, hash: 'sha256:{'ab' * 32}', models: [smart], limits: {{rpm: 60}}, budgets: {budgets}}}\n"
     )
-    found = [line.partition(": ")[2] for line in refused(file, ENVIRON).splitlines()]
-    assert found == [
-        "keys[1].budgets: this version does not enforce budgets yet, so it does not take them: remove this",
-        "keys[1].limits: this version does not enforce limits yet, so it does not take them: remove this",
-    ]
+    assert load(file, ENVIRON).principals[1].rules.rules == (
+        Rule("key:ci", "requests", 60),
+        Rule("key:ci", "money", 25 * 10**9, "month"),
+    )
 
 
 def test_every_mistake_at_once(tmp_path):
@@ -84,7 +84,7 @@ providers:
 models:
   m: {targets: [labb/x], stratgy: ordered}
 keys:
-  - {name: a, secret: short-secret, limits: {rpm: 1}}
+  - {name: a, secret: short-secret, limits: {rpm: none}}
 """
     )
     found = refused(path, {"TRUNKLINE_LOG__LEVEL": "loud"})
@@ -97,7 +97,7 @@ keys:
         "providers.lab.kind",
         "models.m.stratgy",
         "models.m.targets[0]",
-        "keys[0].limits",
+        "keys[0].limits.rpm",
         "keys[0].secret",
     }
     assert f"{path}:4: providers.openai: written twice, first on line 3" in found
@@ -274,3 +274,62 @@ def test_a_good_file_with_a_flipped_byte_or_cut_short(at: int, flip: int, cut: b
     else:
         data[at] ^= flip
     loads_or_refuses(tmp_path / "t.yaml", bytes(data))
+
+
+STORE = "postgresql://somebody:se%2Fcret-word@db.example/x"
+
+
+def write_store(folder, text=f"store: {{url: '{STORE}'}}"):
+    path = folder / "trunkline.yaml"
+    path.write_text(text)
+    path.chmod(0o600)
+    return path
+
+
+def test_the_store_and_its_password(tmp_path):
+    """The database is found, its password masked in the log in each of its forms, and shown by nothing."""
+    snapshot = load(write_store(tmp_path), {})
+    url = snapshot.store.url
+    assert (url.host, url.database, url.tls) == ("db.example", "x", "verify-full")
+    assert (url.user, url.password) == ("somebody", "se/cret-word")
+    assert {b"se/cret-word", b"se%2Fcret-word"} <= set(snapshot.secrets())
+    assert "cret-word" not in f"{snapshot!r} {snapshot.store!r} {snapshot.store}"
+    assert load(None, {"TRUNKLINE_STORE__URL": STORE}).store == snapshot.store
+    assert load(None, {}).store.url is None
+
+
+def test_a_wrong_store_is_refused_without_its_password(tmp_path):
+    """A mistake in the URL must not put the password on the terminal, nor into the log of a deployment."""
+    with pytest.raises(ConfigError, match=r"store\.url: its sslmode must be one of") as caught:
+        load(write_store(tmp_path, f"store: {{url: '{STORE}?sslmode=prefer'}}"), {})
+    assert "cret-word" not in str(caught.value)
+
+
+def test_a_file_of_authorities_is_found_from_the_configuration(tmp_path):
+    """As every other path in the file; one that is absent is told before anything starts."""
+    path = write_store(tmp_path, f"store: {{url: '{STORE}?sslrootcert=ca.pem'}}")
+    with pytest.raises(ConfigError, match=r"store\.url: there is no such file"):
+        load(path, {})
+    (tmp_path / "ca.pem").touch()
+    assert load(path, {}).store.url.ca == load_store(path, {}).url.ca == str(tmp_path / "ca.pem")
+
+
+def test_a_store_that_others_can_read_is_warned_about(tmp_path):
+    """Its password opens all accounts."""
+    path = write_store(tmp_path)
+    path.chmod(0o644)
+    assert "holds a secret and can be read by others" in load(path, {}).warnings[0]
+
+
+def test_only_the_store_can_be_asked_for(tmp_path):
+    """`trunkline keys` in a shell that lacks the providers' variables must find the same store, and never take another."""
+    rest = "\nproviders: {openai: {api_key: '${ABSENT}'}}\nnonsense: 1"
+    assert load_store(write_store(tmp_path, f"store: {{url: '{STORE}'}}{rest}"), {}).url.host == "db.example"
+    assert load_store(write_store(tmp_path, f"log: {{}}{rest}"), {}).url is None
+    assert load_store(None, {}).url is None
+    assert load_store(None, {"TRUNKLINE_STORE__URL": STORE}).url.host == "db.example"
+    for text in ("store: {url: '${ABSENT}'}", "store: {url: 'mysql://x'}", "store: 5", "store: {urls: x}", "store: [", "- 1"):
+        with pytest.raises(ConfigError):
+            load_store(write_store(tmp_path, text), {})
+    with pytest.raises(ConfigError):
+        load_store(tmp_path / "absent.yaml", {})

@@ -94,7 +94,8 @@ def test_models_with_a_star_are_models(tmp_path: Path) -> None:
 
 def test_nothing_of_a_configuration_changes_unseen(tmp_path: Path) -> None:
     """A part that is not compared would be told as unchanged, and wait for a restart in silence."""
-    told = {"server", "log", "ledger", "providers", "routes", "patterns", "principals"}
+    told = {"server", "log", "ledger", "store", "providers", "routes", "patterns", "principals", "keys", "holders", "prices"}
+    told |= {"tokens", "alerts", "redis"}
     follows = {"source", "warnings", "client_secrets", "remembered"}  # from the others, or from where it is read
     assert told | follows == {*Snapshot.__struct_fields__}
 
@@ -154,6 +155,8 @@ def test_the_folder_a_container_mounts(tmp_path: Path) -> None:
         ({"server": {"listen": "127.0.0.1:4000", "media": {"enabled": False}}}, "server.media.enabled"),
         ({"server": {"listen": "127.0.0.1:4000", "memory": {"max_size": 9}}}, "server.memory.max_size"),
         ({"log": {"format": "pretty"}}, "log.format"),
+        ({"store": {"url": "postgresql://u:p@h/x"}}, "store.url"),
+        ({"redis": {"url": "redis://h"}}, "redis.url"),
     ],
 )
 def test_what_waits_for_the_next_start(tmp_path: Path, section: dict[str, Any], later: str) -> None:
@@ -161,7 +164,7 @@ def test_what_waits_for_the_next_start(tmp_path: Path, section: dict[str, Any], 
     old = snapshot(tmp_path)
     found = change(old, snapshot(tmp_path, **section))
     assert (found.told(), found.later) == ({}, (later,))
-    assert (found.snapshot.server, found.snapshot.log) == (old.server, old.log)
+    assert (found.snapshot.server, found.snapshot.log, found.snapshot.store) == (old.server, old.log, old.store)
 
 
 @pytest.mark.parametrize(

@@ -45,9 +45,11 @@ def check(text: str):
         ("providers: {a: {kind: [x]}}", "f:1: providers.a.kind: must be a single value"),
         ("providers: {a: {tls: {verify: {}}}}", "f:1: providers.a.tls.verify: must be true or false"),
         ("server: {drain_timeout: soon}", "f:1: server.drain_timeout: must be a duration"),
-        ("keys: [{name: k, hash: x, limits: {rpm: 1}}]", "f:1: keys[0].limits: this version does not enforce limits yet"),
-        ("keys: [{name: k, hash: x, budgets: []}]", "f:1: keys[0].budgets: this version does not enforce budgets yet"),
-        ("models: {m: {targets: [a/b], limits: {}}}", "f:1: models.m.limits: unknown field"),
+        ("keys: [{name: k, hash: x, limits: {rmp: 1}}]", "f:1: keys[0].limits.rmp: unknown field; did you mean 'rpm'?"),
+        ("keys: [{name: k, hash: x, budgets: [{usd: 1}]}]", "f:1: keys[0].budgets[0].per: is required"),
+        ("models: {m: {targets: [a/b], limits: {rpm: 0}}}", "f:1: models.m.limits.rpm: must be a whole number from 1"),
+        ("teams: {lab: {organization: a}}", "f:1: teams.lab.organization: unknown field; did you mean 'organisation'?"),
+        ("users: {a b: {}}", "f:1: users.a b: a name has 1 to 64 letters"),
     ],
 )
 def test_mistakes_in_a_persons_words(text: str, says: str):

@@ -20,6 +20,9 @@ GOOD = [
     (values.duration, 5, 5.0),
     (values.duration, "30d", 30 * 86400.0),
     (values.duration_or_zero, "0s", 0.0),
+    (values.retention, "90d", 90 * 86400),
+    (values.retention, "52 w", 364 * 86400),
+    (values.retention, "36525d", 36525 * 86400),
     (values.size, "64KiB", 65536),
     (values.size, "1 MiB", 1 << 20),
     (values.size, "1024GiB", 1 << 40),
@@ -60,6 +63,7 @@ GOOD = [
 
 BAD = [
     *((values.duration, bad) for bad in ("", "s", "-1s", "5 parsecs", "1e3", "inf", "0", "31d", "9" * 400, "٣s", None, [1])),
+    *((values.retention, bad) for bad in ("", "0d", "36526d", "90", "12h", "-1d", "1.5d", "1y", "٣d", 90, None)),
     *((values.duration_or_zero, bad) for bad in ("-0", "nan", True)),
     *((values.size, bad) for bad in ("", "0", "1.5MiB", "5MB", "1025GiB", "9" * 99, "-1", {})),
     *((values.count, bad) for bad in ("0", "-1", "1.0", "99999999", "x", None)),
@@ -121,3 +125,38 @@ def test_an_endpoint_never_smuggles(url: str):
 def test_a_proxy_does_not_show_its_password():
     """A log of the settings would hold the password."""
     assert "hunter2" not in repr(values.proxy("http://u:hunter2@p:1"))
+
+
+@pytest.mark.parametrize(
+    ("check", "text", "value"),
+    [
+        (values.dollars, "2", 2 * 10**9),
+        (values.dollars, "$0.000000001", 1),
+        (values.dollars, "9999999.999999999", 9_999_999_999_999_999),
+        (values.portion, "50%", 500_000),
+        (values.portion, "0.5", 500_000),
+        (values.portion, "12.5%", 125_000),
+        (values.portion, "0", 0),
+        (values.portion, "1000%", 10_000_000),
+        (values.moment, "1970-01-02", 86_400 * 10**9),
+        (values.moment, "1970-01-01T01:00:00+01:00", 0),
+        (values.moment, "1970-01-01 00:00:05", 5 * 10**9),
+    ],
+)
+def test_money_and_moments(check, text, value):
+    """A price that is read as another one is charged for a month before anybody looks."""
+    assert check(text) == value
+
+
+@pytest.mark.parametrize(
+    ("check", "text"),
+    [
+        *((values.dollars, text) for text in ("", "-1", "1e3", "1,5", "0.0000000001", "99999999", "two", "$")),
+        *((values.portion, text) for text in ("", "-1", "1001%", "11", "50 percent")),
+        *((values.moment, text) for text in ("", "tomorrow", "1969-12-31", "2026-13-01", "9999-01-01")),
+    ],
+)
+def test_what_is_neither_money_nor_moment(check, text):
+    """It is told instead of guessed at."""
+    with pytest.raises(ValueError, match="must be"):
+        check(text)

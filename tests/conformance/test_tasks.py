@@ -228,4 +228,4 @@ def test_the_ledger_knows_them_all(gateway: Gateway) -> None:
         ("embeddings", 6, 0, 0, "reported"),
         ("images.generations", 10, 2580, 2, "reported"),
     ]
-    assert rows[1]["cost_nano"] == 10 * 2000 + 2580 * 12000
+    assert rows[1]["cost_nano"] == 10 * 2000 + 2580 * 120_000

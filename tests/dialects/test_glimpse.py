@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from trunkline.dialects import glimpse
 from trunkline.dialects.dialect import NOT_NAMED, Ask, Named
+from trunkline.dialects.glimpse import Size, size
 from trunkline.dialects.table import DIALECTS
 
 USER = {"role": "user", "content": "Why is the sky blue?"}
@@ -84,28 +85,36 @@ def test_schemas_and_tools_are_seen(fields: dict[str, Any], schema: bool, tools:
 
 
 @pytest.mark.parametrize(
-    ("fields", "expected"),
+    ("fields", "dialect", "expected"),
     [
-        ({}, 0),
-        ({"max_tokens": 5}, 5),
-        ({"max_completion_tokens": 6}, 6),
-        ({"max_output_tokens": 7}, 7),
-        ({"max_tokens": "5"}, 0),
-        ({"max_tokens": -5}, 0),
-        ({"max_tokens": 10**12}, 0),
-        ({"generationConfig": {"maxOutputTokens": 8}}, 8),
-        ({"generation_config": {"max_output_tokens": 9}}, 9),
-        ({"options": {"num_predict": 10}}, 10),
-        ({"options": {"num_predict": -1}}, 0),
-        ({"options": {"num_predict": "many"}}, 0),
-        ({"options": {}}, 0),
-        ({"options": []}, 0),
-        ({"options": None}, 0),
+        ({}, "openai_chat", 0),
+        ({"max_tokens": 5}, "openai_chat", 5),
+        ({"max_tokens": 5}, "openai_completions", 5),
+        ({"max_tokens": 5}, "anthropic", 5),
+        ({"max_completion_tokens": 6}, "openai_chat", 6),
+        ({"max_output_tokens": 7}, "openai_responses", 7),
+        ({"max_tokens": "5"}, "openai_chat", 0),
+        ({"max_tokens": -5}, "openai_chat", 0),
+        ({"max_tokens": 10**12}, "openai_chat", 0),
+        ({"generationConfig": {"maxOutputTokens": 8}}, "gemini", 8),
+        ({"generation_config": {"max_output_tokens": 9}}, "gemini", 9),
+        ({"options": {"num_predict": 10}}, "ollama", 10),
+        ({"options": {"num_predict": -1}}, "ollama", 0),
+        ({"options": {"num_predict": "many"}}, "ollama", 0),
+        ({"options": {}}, "ollama", 0),
+        ({"options": []}, "ollama", 0),
+        ({"options": None}, "ollama", 0),
+        ({"max_tokens": 1}, "openai_responses", 0),
+        ({"max_tokens": 1}, "gemini", 0),
+        ({"max_completion_tokens": 1, "max_tokens": 9}, "anthropic", 9),
+        ({"max_output_tokens": 1}, "openai_chat", 0),
+        ({"options": {"num_predict": 1}}, "openai_chat", 0),
+        ({"generationConfig": {"maxOutputTokens": 1}, "options": {"num_predict": 1}}, "anthropic", 0),
     ],
 )
-def test_how_long_the_answer_may_be(fields: dict[str, Any], expected: int) -> None:
+def test_how_long_the_answer_may_be(fields: dict[str, Any], dialect: str, expected: int) -> None:
     """A request would go where prompt and answer together have no room."""
-    assert glimpse.output_limit(ask(messages=[USER], **fields)) == expected
+    assert size(ask(messages=[USER], **fields), dialect).output == expected
 
 
 @pytest.mark.parametrize(
@@ -183,10 +192,59 @@ def test_any_messages_are_looked_at(messages: Any) -> None:
     fields = {"messages": [messages], "input": messages, "tools": messages, "options": messages, "prompt_cache_key": messages}
     found = Ask({name: _raw(value) for name, value in fields.items()}, "m", stream=False, include_usage=False)
     assert isinstance(glimpse.beginning(found), bytes)
-    assert glimpse.output_limit(found) == 0
+    assert size(found, "openai_chat") == Size(0, 0, 1)
     assert isinstance(glimpse.session(found, {}), bytes)
     glimpse.holds_tools(found)
 
 
 def _raw(value: Any) -> Any:
     return msgspec.Raw(json.dumps(value).encode())
+
+
+@pytest.mark.parametrize(
+    ("fields", "dialect", "expected"),
+    [
+        ({}, "openai_chat", Size(0, 0, 1)),
+        ({"max_tokens": 7}, "openai_chat", Size(7, 0, 1)),
+        ({"max_tokens": None, "max_completion_tokens": 9}, "openai_chat", Size(9, 0, 1)),
+        ({"max_tokens": 7, "max_completion_tokens": 9.0}, "openai_chat", Size(9, 0, 1)),
+        ({"max_tokens": "many"}, "openai_chat", Size(0, 0, 1)),
+        ({"max_tokens": -3, "n": 0}, "openai_chat", Size(0, 0, 1)),
+        ({"max_tokens": 10**9}, "openai_chat", Size(10**9, 0, 1)),
+        ({"max_tokens": 10**12}, "openai_chat", Size(0, 0, 1)),
+        ({"n": 3, "best_of": 5}, "openai_chat", Size(0, 0, 5)),
+        (
+            {"generationConfig": {"maxOutputTokens": 5, "candidateCount": 2, "thinkingConfig": {"thinkingBudget": 8}}},
+            "gemini",
+            Size(5, 8, 2),
+        ),
+        (
+            {"generation_config": {"max_output_tokens": 5, "candidate_count": 2, "thinking_config": {"thinking_budget": 8}}},
+            "gemini",
+            Size(5, 8, 2),
+        ),
+        ({"generationConfig": {"maxOutputTokens": "5", "candidateCount": "3"}}, "gemini", Size(5, 0, 3)),
+        ({"generationConfig": {"maxOutputTokens": []}}, "gemini", Size(0, 0, 1)),
+        ({"generationConfig": {"maxOutputTokens": 1}, "generation_config": {"candidateCount": 4}}, "gemini", Size(0, 0, 4)),
+        ({"generationConfig": {"maxOutputTokens": 1}, "generation_config": {"maxOutputTokens": 2}}, "gemini", Size(2, 0, 1)),
+        ({"n": "5"}, "openai_chat", Size(0, 0, 5)),
+        ({"options": {"num_predict": -1}}, "ollama", Size(0, 0, 1)),
+        ({"thinking": {"type": "enabled", "budget_tokens": 2000}}, "openai_chat", Size(0, 2000, 1)),
+        ({"thinking": {"type": "disabled"}, "reasoning": {"max_tokens": 50}}, "openai_chat", Size(0, 50, 1)),
+        ({"thinking": True}, "openai_chat", Size(0, 0, 1)),
+        ({"prompt": "one"}, "openai_chat", Size(0, 0, 1)),
+        ({"prompt": ["one", "two"], "n": 2}, "openai_chat", Size(0, 0, 4)),
+        ({"prompt": [[1, 2], [3]]}, "openai_chat", Size(0, 0, 2)),
+        ({"prompt": [1, 2, 3]}, "openai_chat", Size(0, 0, 1)),
+        ({"prompt": []}, "openai_chat", Size(0, 0, 1)),
+    ],
+)
+def test_how_much_is_asked_for(fields: dict[str, Any], dialect: str, expected: Size) -> None:
+    """Money is reserved by it: the largest bound that a client names in its dialect, and how many answers there are to be."""
+    raw = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in fields.items()}
+    assert size(Ask(raw, "m", stream=False, include_usage=False), dialect) == expected
+
+
+def test_a_list_of_prompts_that_is_none() -> None:
+    """Whoever is asked tells what is wrong with it."""
+    assert size(Ask({"prompt": msgspec.Raw(b"[1,")}, "m", stream=False, include_usage=False), "openai_completions").answers == 1

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trunkline.canon.errors import GatewayError, Kind
 from trunkline.canon.usage import Usage
-from trunkline.dialects.realtime import key_of, passed_on, used
+from trunkline.dialects.realtime import Coming, key_of, passed_on, used, write_event
 
 USAGE = {
     "total_tokens": 253,
@@ -39,6 +40,22 @@ def test_an_answer_s_usage_is_read() -> None:
     usage, raw = found
     assert usage == Usage(input=132, cache_read=64, audio_input=9, output=121, audio_output=91, basis="reported")
     assert json.loads(raw) == USAGE
+
+
+def test_how_much_of_an_answer_came() -> None:
+    """Whoever leaves before its end would pay nothing for what was heard."""
+    coming = Coming()
+    for message in (
+        b'{"type":"session.updated"}',
+        b'{"event_id":"e","type":"response.created","response":{"usage":null}}',
+        b'{"type":"response.output_text.delta","delta":"one"}',
+        b'{"type":"response.output_audio.delta","delta":"%b"}' % (b"A" * 6400),
+        b'{"type":"conversation.item.created","item":{"text":"%b"response.created""}}' % (b"." * 300),
+    ):
+        coming.see(message)
+    assert (coming.tokens, coming.sound) == (5, 3)
+    coming.see(b'{"type":"response.done","response":{"usage":null}}')
+    assert (coming.tokens, coming.sound) == (0, 0)
 
 
 @pytest.mark.parametrize(
@@ -81,3 +98,9 @@ def test_any_message_is_borne(message: bytes) -> None:
 def test_a_browser_s_key_is_taken_and_kept(offered: bytes, key: bytes, passed: bytes) -> None:
     """A web page can send its key only so; the provider must never see it, nor a word on who pays."""
     assert (key_of(offered), passed_on(offered)) == (key, passed)
+
+
+def test_an_error_is_an_event() -> None:
+    """A client of a session whose budget is used up reads it like any other event."""
+    told = json.loads(write_event(GatewayError(Kind.BUDGET_EXCEEDED, "no more", code="budget_exceeded")))
+    assert (told["type"], told["error"]["code"], told["error"]["type"]) == ("error", "budget_exceeded", "insufficient_quota")

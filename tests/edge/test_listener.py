@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
-from trunkline.edge.listener import bind, room
+from trunkline.edge.limits import ServerLimits
+from trunkline.edge.listener import Fair, Listener, bind, room
+from trunkline.edge.server import Server
 
 FDS = Path("/proc/self/fd")
 GET = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -195,3 +197,54 @@ async def test_stop_refuses_new_connections_and_keeps_the_old(rig: Any) -> None:
     assert (await peer.ask(GET)).status == 200
     peer.close()
     await rig.quiet()
+
+
+def test_who_takes_the_next_connection() -> None:
+    """Those that have the fewest, nearly; nobody waits for one that is not there."""
+    fair = Fair(3)
+    fair.enter(0)
+    fair.enter(1)
+    assert fair.first(0)
+    fair.count(0, 1)
+    assert [fair.first(0), fair.first(1)] == [False, True]
+    fair.leave(1)
+    assert fair.first(0)
+    fair.enter(1)
+    fair.count(0, 80)
+    fair.count(1, 72)
+    assert fair.first(0), "a few more among many are not worth a wait"
+    fair.count(0, 1)
+    assert not fair.first(0)
+
+
+async def test_two_that_share_a_socket_have_as_many(rig: Any) -> None:
+    """Whoever wakes first would take all of them, and the other's processor would idle."""
+    sock, fair = bind("127.0.0.1", 0), Fair(2)
+    servers = [Server(rig.loop, rig.app, ServerLimits(), rig.sweep, lambda: b"date: now\r\n") for _ in range(2)]
+    both = [Listener(sock.dup(), server, shared=(fair, number)) for number, server in enumerate(servers)]
+    sock.close()
+    for listener in both:
+        listener.start()
+    peers = [await rig.peer(both[0]) for _ in range(8)]
+    for peer in peers:
+        await peer.ask(GET)
+    assert [len(server.connections) for server in servers] == [4, 4]
+    both[0].stop()  # the other goes on, alone
+    more = [await rig.peer(both[1]) for _ in range(4)]
+    for peer in more:
+        await peer.ask(GET)
+    assert [len(server.connections) for server in servers] == [4, 8]
+    both[1].stop()
+
+
+async def test_one_that_has_fewest_and_hangs_keeps_nobody_out(rig: Any) -> None:
+    """Its part of the connections goes to those that take them, a moment later."""
+    fair = Fair(2)
+    fair.enter(1)
+    server = Server(rig.loop, rig.app, ServerLimits(), rig.sweep, lambda: b"date: now\r\n")
+    listener = Listener(bind("127.0.0.1", 0), server, shared=(fair, 0))
+    listener.start()
+    for _ in range(5):
+        await (await rig.peer(listener)).ask(GET)
+    assert len(server.connections) == 5
+    listener.stop()

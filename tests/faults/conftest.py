@@ -29,8 +29,15 @@ _numbers = itertools.count()
 
 @pytest.fixture(scope="module")
 def gateway(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """The real process, in front of `upstream`."""
+    """The real process, in front of `upstream`. Its client is under limits and a budget that nobody reaches."""
     config = settings(upstream.url)
+    config["keys"][0] |= {
+        "limits": {"rpm": 10**7, "tpm": 10**11, "concurrent": 10**5},
+        "budgets": [{"usd": 10**6, "per": "month"}],
+    }
+    config["providers"]["lab"]["limits"] = {"rpm": 10**7, "concurrent": 10**5}
+    config["ledger"] = {"unknown_price": "allow"}  # of speech, which no answer tells
+    config["prices"] = [{"model": "tiny*", "input": 1, "output": 2}]
     config["models"]["m-*"] = {**config["models"]["m"], "targets": ["lab/tiny-*"]}
     with Gateway(config, tmp_path_factory.mktemp("gateway")) as running:
         yield running

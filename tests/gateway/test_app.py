@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 import pytest
@@ -14,8 +16,9 @@ from harness.client import Reply, request
 from harness.gateway import KEY, NARROW_KEY, PROVIDER_KEY
 from harness.invariants import eventually
 from harness.upstream import Upstream
-from pipeline.inside import ORIGIN, OTHERS, Inside, bearer
+from pipeline.inside import EPOCH_NS, ORIGIN, OTHERS, Inside, bearer
 from trunkline.policy.failures import Failures
+from trunkline.policy.keys import KeyRing, Principal
 
 CHAT, MODELS = "/v1/chat/completions", "/v1/models"
 
@@ -44,6 +47,18 @@ GOOD = {
 def test_a_key_opens(inside: Inside, name: str) -> None:
     """Each SDK has its own header for it."""
     assert ask(inside, "GET", MODELS, GOOD[name]).status == 200
+
+
+def test_a_key_in_the_query_is_written_as_queries_are(inside: Inside) -> None:
+    """A key of another gateway may have a plus or an ampersand: SDKs escape them, and would be told that it is not valid."""
+    live, key = inside.parts.live, "sk+of/another=gateway&more"
+    before = live.keys
+    live.keys = KeyRing([Principal("imported", hashlib.sha256(key.encode()).digest())])
+    try:
+        assert ask(inside, "GET", f"/v1beta/models?pageSize=5&key={quote(key, safe='')}", []).status == 200
+        assert ask(inside, "GET", f"/v1beta/models?key={quote(key[:-1], safe='')}", []).status == 401
+    finally:
+        live.keys = before
 
 
 BAD = {
@@ -485,3 +500,65 @@ def test_a_slot_that_was_free_may_be_taken_when_the_body_is_there(upstream: Upst
         assert served is not None
         assert served.status == 200
         assert len(inside.books.opened) == 1
+
+
+def _keys(**fields: Any) -> dict[str, Any]:
+    return {"keys": [{"name": "tester", "secret": KEY}, {"name": "narrow", "secret": NARROW_KEY, **fields}]}
+
+
+def test_a_key_for_some_endpoints_and_places(upstream: Upstream, tmp_path: Path) -> None:
+    """Refused before a body is read, in the caller's dialect; the log names the key, and the ledger has nothing."""
+    config = _keys(endpoints=["messages*", "embeddings"], addresses=["192.0.2.0/24"])
+    config["server"] = {"trusted_proxies": ["127.0.0.0/8"]}
+    with Inside(tmp_path, upstream.url, config=config) as inside:
+        here = [("x-forwarded-for", "192.0.2.7")]
+        narrow = bearer(NARROW_KEY)
+        refused = ask(inside, "POST", CHAT, narrow + here, b"{}")
+        assert (refused.status, refused.error["code"]) == (403, "endpoint_not_allowed")
+        message = ask(inside, "POST", "/v1/messages", narrow, b"{}")
+        assert (message.status, message.json["type"], message.json["error"]["type"]) == (403, "error", "permission_error")
+        assert "not be used from this address" in message.json["error"]["message"]
+        let_in = ask(inside, "POST", "/v1/messages", narrow + here, b"{}")
+        assert let_in.status == 400
+        assert ask(inside, "GET", MODELS, narrow + here).status == 403
+        assert ask(inside, "GET", MODELS, bearer()).status == 200
+        assert ask(inside, "GET", "/healthz", [("x-forwarded-for", "198.51.100.9")]).status == 200
+        assert inside.books.opened == []
+        lines = [line for line in inside.lines() if line.get("status") == 403]
+    assert [(line["key"], line["client"], line["endpoint"]) for line in lines] == [
+        ("narrow", "192.0.2.7", "chat.completions"),
+        ("narrow", "127.0.0.1", "messages"),
+        ("narrow", "192.0.2.7", "models"),
+    ]
+
+
+def test_a_key_whose_time_is_over(upstream: Upstream, tmp_path: Path) -> None:
+    """It is as if revoked: at the door, and when a body comes that began before; a try counts as one with no key."""
+    with Inside(
+        tmp_path, upstream.url, config=_keys(expires="2025-10-09T08:53:21Z"), failures=Failures(per_minute=3)
+    ) as inside:
+        narrow = bearer(NARROW_KEY)
+        assert ask(inside, "GET", MODELS, narrow).status == 200
+        with inside.connect() as wire:
+            data = inside.chat_bytes(key=NARROW_KEY)
+            wire.send(data[:-1])
+            assert inside.get("/healthz").status == 200
+            object.__setattr__(inside.parts, "clock_ns", lambda: EPOCH_NS + 10**9)
+            wire.send(data[-1:])
+            late = wire.read_reply()
+        assert late is not None
+        assert (late.status, late.error["code"]) == (401, "invalid_api_key")
+        assert [ask(inside, "GET", MODELS, narrow).status for _ in range(4)] == [401, 401, 401, 429]
+        assert ask(inside, "GET", MODELS, bearer()).status == 200
+
+
+def test_guesses_are_counted_by_client_and_not_by_proxy(upstream: Upstream, tmp_path: Path) -> None:
+    """One who guesses behind our proxy would lock out everybody else's mistakes; what it writes itself changes nothing."""
+    config = {"server": {"trusted_proxies": ["127.0.0.1"]}}
+    with Inside(tmp_path, upstream.url, config=config, failures=Failures(per_minute=2)) as inside:
+
+        def guess(told: str) -> int:
+            return ask(inside, "GET", MODELS, [*bearer("tl-wrong"), ("x-forwarded-for", told)]).status
+
+        assert [guess(f"203.0.113.{n}, 192.0.2.1") for n in range(3)] == [401, 401, 429]
+        assert guess("192.0.2.2") == 401

@@ -84,3 +84,23 @@ def test_the_version_is_one(inside: Inside) -> None:
     """Ollama's clients compare it with what they need."""
     told = json.loads(inside.ask("/api/version").body)
     assert [int(part) >= 0 for part in told["version"].split(".")] == [True] * 3
+
+
+def test_a_list_has_what_the_key_s_providers_have(upstream: Upstream, tmp_path: Path) -> None:
+    """A model of another provider fails when it is chosen; who owns a model is whoever would be asked."""
+    models = settings(upstream.url)["models"]
+    models["both"] = {"targets": ["gemini/gemini-2.5-flash", "lab/tiny"]}
+    models["theirs"] = {"targets": ["gemini/gemini-2.5-flash"]}
+    models["ruled"] = {"targets": ["gemini/x"], "rules": [{"when": {"tools": True}, "use": "lab/tiny"}]}
+    keys = [{"name": "tester", "secret": KEY}, {"name": "narrow", "secret": NARROW_KEY, "providers": ["lab"]}]
+    with Inside(tmp_path / "house", upstream.url, config={"models": models, "keys": keys}) as inside:
+        told = {row["id"]: row["owned_by"] for row in json.loads(inside.ask("/v1/models", key=NARROW_KEY).body)["data"]}
+        assert {"m", "both", "ruled"} <= told.keys()
+        assert told.keys().isdisjoint({"theirs", "gemini", "echo/echo"})
+        assert {*told.values()} == {"lab"}
+        everyone = {row["id"]: row["owned_by"] for row in json.loads(inside.ask("/v1/models").body)["data"]}
+        assert (everyone["both"], everyone["theirs"]) == ("gemini", "gemini")
+        found = {
+            name: inside.ask(f"/v1/models/{name}", key=NARROW_KEY).status for name in ("both", "theirs", "gemini/x", "lab/x")
+        }
+        assert found == {"both": 200, "theirs": 404, "gemini/x": 404, "lab/x": 200}

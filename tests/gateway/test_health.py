@@ -8,7 +8,7 @@ import pytest
 
 from trunkline.edge.reply import Reply
 from trunkline.gateway.endpoints import Job
-from trunkline.gateway.health import answer
+from trunkline.gateway.health import answer, answer_of_several
 
 
 class Line:
@@ -52,3 +52,21 @@ def test_alive_is_not_ready(job: Job, ready: bool, status: int, word: bytes) -> 
     assert line.sent.endswith(b'{"status":"%b"}' % word)
     assert b"cache-control: no-store\r\n" in line.sent
     assert (b"retry-after: 1\r\n" in line.sent) is (status == 503)
+
+
+@pytest.mark.parametrize(
+    ("serving", "failing", "status", "body"),
+    [
+        (3, [], 200, b'{"status":"ready"}'),
+        (1, [2], 200, b'{"status":"ready","serving":1,"workers":3,"failing":[2]}'),
+        (0, [], 503, b'{"status":"not ready","serving":0,"workers":3,"failing":[]}'),
+    ],
+)
+def test_several_workers_are_ready_where_one_is(serving: int, failing: list[int], status: int, body: bytes) -> None:
+    """A balancer must not lose a machine for one process of it; whoever looks closer sees what is missing."""
+    line = Line()
+    answer_of_several(Reply(line, head_only=False, keep=True, chunked=True), serving, 3, failing)
+    head, _, sent = line.sent.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % status)
+    assert sent == body
+    assert (b"retry-after" in head) == (status == 503)

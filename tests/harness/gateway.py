@@ -229,6 +229,16 @@ class Gateway:
         """Of the running process. Raises GatewayDied."""
         return self._live().pid
 
+    def workers(self) -> list[int]:
+        """Process ids of its workers, in no order; none where it is a single process."""
+        found = []
+        for place in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):  # it ended meanwhile
+                state, parent = place.read_text().rpartition(")")[2].split()[:2]
+                if int(parent) == self.pid and state != "Z":
+                    found.append(int(place.parent.name))
+        return found
+
     @property
     def alive(self) -> bool:
         """Whether the process runs."""
@@ -349,6 +359,11 @@ class Gateway:
         """Requests between admission and settlement, by the gateway's own gauge."""
         samples = self.metrics()
         return sum(value for name, value in samples.items() if name.partition("{")[0] == "trunkline_requests_in_flight")
+
+    def held(self) -> dict[str, float]:
+        """What its requests hold of limits and budgets, by the gateway's own gauges; nothing where that is nothing."""
+        samples = self.metrics()
+        return {name: held for name in ("trunkline_reserved_nano", "trunkline_concurrent") if (held := samples.get(name, 0.0))}
 
     def run(self, *words: str, timeout: float = 30.0) -> subprocess.CompletedProcess[bytes]:
         """Run another `trunkline` command in this gateway's environment."""

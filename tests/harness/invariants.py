@@ -80,6 +80,7 @@ class Case:
         gateway, upstream = self.gateway, self.upstream
         assert gateway.alive, f"the gateway died\n{gateway.output()}"
         eventually(lambda: gateway.in_flight() == 0, lambda: f"in flight back to 0 (is {gateway.in_flight()})")
+        eventually(lambda: gateway.held() == {}, lambda: f"nothing reserved of limits and budgets (are {gateway.held()})")
         for one in self._upstreams:
             eventually(lambda one=one: one.busy == 0, "no provider connection busy")
             assert one.strays == [], f"bytes outside any request reached the provider: {one.strays}"

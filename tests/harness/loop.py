@@ -24,11 +24,18 @@ class LoopThread:
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
         self.loop.run_forever()
-        for task in asyncio.all_tasks(self.loop):
-            task.cancel()
-        self.loop.run_until_complete(asyncio.sleep(0))
+        self.loop.run_until_complete(self._wind_up())
         self.loop.run_until_complete(self.loop.shutdown_asyncgens())
         self.loop.close()
+
+    async def _wind_up(self) -> None:
+        """A connection that was just being taken is closed by its cancelled task, and by the loop only in its next turns."""
+        left = asyncio.all_tasks(self.loop) - {asyncio.current_task(self.loop)}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        for _ in range(3):
+            await asyncio.sleep(0)
 
     def run(self, coroutine: Coroutine[Any, Any, T], timeout: float = 10.0) -> T:
         """Run `coroutine` on the loop and wait for its result."""

@@ -13,7 +13,7 @@ from records import opened, settled
 from trunkline.canon.usage import Usage
 from trunkline.ledger import journal as module
 from trunkline.ledger.journal import NOWHERE, RETRY_SECONDS, Journal
-from trunkline.ledger.segment import scan, segments
+from trunkline.ledger.segment import scan, segment_path, segments
 
 
 @pytest.fixture
@@ -223,3 +223,19 @@ def test_close_starts_a_new_segment_for_what_still_comes(tmp_path, journals):
     assert ticket.closed
     journal.settle(ticket, settled(1))
     assert len(segments(tmp_path)) == 2
+
+
+def test_it_takes_over_what_others_left(tmp_path, journals):
+    """A restart with fewer processes: somebody must book what the others wrote, and its own numbers go on from its own."""
+    for name, numbers in (("own", (4,)), ("left", (7, 9))):
+        (tmp_path / name).mkdir()
+        for number in numbers:
+            segment_path(tmp_path / name, number).touch()
+    journal = journals(tmp_path / "own", heir_of=[tmp_path / "left", tmp_path / "absent"])
+    assert [(path.parent.name, path.name) for path in journal.inherited] == [
+        ("own", segment_path(tmp_path, 4).name),
+        ("left", segment_path(tmp_path, 7).name),
+        ("left", segment_path(tmp_path, 9).name),
+    ]
+    journal.open(opened(0))
+    assert [number for number, _ in segments(tmp_path / "own")] == [4, 5]

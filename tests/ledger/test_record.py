@@ -45,7 +45,7 @@ def test_a_record_of_an_older_version_is_read():
 
 
 def test_a_journal_of_an_older_version_is_read():
-    """An upgrade finds settlements that have no trail yet."""
-    *old, trail = msgspec.msgpack.decode(msgspec.msgpack.encode(settled(1)))
-    assert trail == ""
+    """An upgrade finds settlements that have no trail yet, and no cost as their provider told it."""
+    *old, trail, reported = msgspec.msgpack.decode(msgspec.msgpack.encode(settled(1)))
+    assert (trail, reported) == ("", None)
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(old), type=Open | Settle) == settled(1)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from records import opened, settled
 from trunkline.ledger.journal import Journal
-from trunkline.ledger.segment import MAX_RECORD, frame, scan, segment_path, segments
+from trunkline.ledger.segment import MAX_RECORD, directories, frame, scan, segment_path, segments
 from trunkline.ledger.segment import settled as settlements
 
 
@@ -99,3 +99,13 @@ def test_settled_passes_over_a_segment_that_went_away(tmp_path):
     """The gateway deletes a segment between the listing and the reading."""
     segment_path(tmp_path, 1).symlink_to(tmp_path / "gone")
     assert settlements(tmp_path) == []
+
+
+def test_the_journals_of_several_processes_are_read_together(tmp_path):
+    """Accounts beside running workers must not be short of what the third one holds; what is no journal is left alone."""
+    for name, data in (("", DATA), ("0", DATA[: RECORDS[1][0]]), ("10", DATA[: RECORDS[1][0]]), ("2", DATA), ("old", DATA)):
+        (tmp_path / name).mkdir(exist_ok=True)
+        segment_path(tmp_path / name, 1).write_bytes(data)
+    assert directories(tmp_path) == [tmp_path, tmp_path / "0", tmp_path / "2", tmp_path / "10"]
+    assert len(settlements(tmp_path)) == 6 + 1 + 6 + 1
+    assert directories(tmp_path / "absent") == [tmp_path / "absent"]

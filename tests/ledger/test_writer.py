@@ -93,10 +93,80 @@ def test_a_sleeping_writer_wakes_for_each_record(running):
     """A quiet gateway still stores within the interval, and does not spin meanwhile."""
     shelf = Shelf()
     journal, _ = running(shelf)
-    for n in range(20):
+    for n in range(4):
         _until(lambda: journal.idle)
         journal.settle(journal.open(opened(n)), settled(n))
         _until(lambda expected=n + 1: len(shelf.rows) == expected)
+
+
+def test_a_chore_is_done_step_by_step_where_nothing_waits(tmp_path, monkeypatch):
+    """Old records are deleted by the same thread: no record waits for more than a step, and an idle one does not spin."""
+    monkeypatch.setattr(module, "CHORE_SECONDS", 0.2)
+    shelf, steps, journal = Shelf(), [], Journal(tmp_path / "journal")
+    shelf.open.clear()
+
+    def chore():
+        steps.append(len(shelf.rows))
+        if len(steps) == 2:
+            journal.settle(journal.open(opened(5)), settled(5))
+        if len(steps) == 5:
+            raise OSError("gone")
+        return len(steps) % 3 > 0
+
+    told = []
+    journal.settle(journal.open(opened(1)), settled(1))
+    writer = Writer(journal, shelf.save, report=lambda *what: told.append(what), interval=INTERVAL, pace=0.0, chore=chore)
+    writer.start()
+    _until(lambda: shelf.refusals > 1)
+    assert steps == []
+    shelf.open.set()
+    _until(lambda: len(steps) == 3)
+    assert steps == [1, 1, 2]
+    began = time.monotonic()
+    _until(lambda: len(steps) == 7)
+    assert time.monotonic() - began > 0.3, "an hour's rest after the third step, and after the failed fifth"
+    assert any("tried again in an hour" in message for message, _ in told)
+    assert writer.flush(5)
+
+
+def test_few_that_follow_many_wait_for_company(tmp_path):
+    """A commit costs the same for one row as for a hundred: on the disk at once, in the store soon, or with a full batch."""
+
+    class Busy(Shelf):
+        def save(self, rows):
+            super().save(rows)
+            n = len(self.rows)
+            if n < 220:  # traffic goes on meanwhile
+                journal.settle(journal.open(opened(n)), settled(n))
+
+    shelf, journal = Busy(), Journal(tmp_path / "journal")
+    writer = Writer(journal, shelf.save, report=lambda *_: None, interval=0.3, pace=60.0)
+    for n in range(200):
+        journal.settle(journal.open(opened(n)), settled(n))
+    writer.start()
+    _until(lambda: shelf.batches == [200])
+    _until(lambda: [segment.synced for segment in writer._segments] == [segment.size for segment in writer._segments])
+    assert (shelf.batches, journal.stats().backlog) == ([200], 1)
+    for n in range(300, 300 + BATCH):
+        journal.settle(journal.open(opened(n)), settled(n))
+    _until(lambda: journal.stats().backlog == 1)
+    assert shelf.batches == [200, BATCH]
+    began = time.monotonic()
+    assert writer.flush(30)
+    assert time.monotonic() - began < 10, "the end waits for no company"
+    assert shelf.batches == [200, BATCH, 1]
+    assert segments(journal.directory) == []
+
+
+def test_a_single_one_waits_for_no_company(running):
+    """Where there is little traffic, whoever looks at the accounts finds a request at once."""
+    shelf = Shelf()
+    journal, _ = running(shelf)
+    for n in range(3):
+        began = time.monotonic()
+        journal.settle(journal.open(opened(n)), settled(n))
+        _until(lambda expected=n + 1: len(shelf.rows) == expected)
+    assert time.monotonic() - began < module.SAVE_SECONDS
 
 
 def test_commits_are_bounded(running):

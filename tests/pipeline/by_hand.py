@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Coroutine
+from typing import Any, TypeVar, cast
 
 from pipeline.inside import Inside
 from trunkline.canon.errors import GatewayError
@@ -12,6 +13,8 @@ from trunkline.dialects.table import DIALECTS
 from trunkline.edge.reply import Reply
 from trunkline.edge.request import Request
 from trunkline.pipeline.exchange import Door, Exchange
+
+T = TypeVar("T")
 
 
 class Line:
@@ -52,10 +55,22 @@ def by_hand(inside: Inside, *, extra: bytes = b"", **fields: Any) -> tuple[Excha
     return Exchange(inside.parts, door, principal, asked, reply, extra), line
 
 
+def at_once(coroutine: Coroutine[Any, Any, T]) -> T:
+    """The result of what must not wait for anything."""
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        return cast("T", done.value)
+    coroutine.close()
+    raise AssertionError("it waits")
+
+
 def raised(function: Any, *arguments: Any) -> GatewayError:
     """The `GatewayError` that a call must end with."""
     try:
-        function(*arguments)
+        came = function(*arguments)
+        if isinstance(came, Coroutine):
+            at_once(came)
     except GatewayError as error:
         return error
     raise AssertionError("nothing was raised")

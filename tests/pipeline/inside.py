@@ -35,6 +35,10 @@ from trunkline.ledger.journal import Journal, Ticket
 from trunkline.ledger.prices import Prices
 from trunkline.ledger.record import Open, Row, Settle
 from trunkline.ledger.writer import Writer
+from trunkline.meters.books import Books as Counted
+from trunkline.meters.local import Local
+from trunkline.meters.windows import Window
+from trunkline.pipeline.claim import gates
 from trunkline.pipeline.count import Counter
 from trunkline.pipeline.exchange import Live, Parts
 from trunkline.pipeline.memory import Memory
@@ -50,6 +54,10 @@ ORIGIN = "https://app.example"
 PICTURE = b"\x89PNG\r\n\x1a\n"
 OTHERS = {"anthropic": "claude-sonnet-4-5", "gemini": "gemini-2.5-flash", "ollama": "tiny"}
 """Providers of other dialects at the same address, by kind, and the model that each knows; also models of these names."""
+
+
+async def _nothing_spent(_holder: str, _window: Window) -> int:
+    return 0
 
 
 class Books(Journal):
@@ -139,11 +147,12 @@ class Inside(Gateway):
         )
         sweep = Sweep(self.loop)
         self.client = Client(self.loop, sweep)
+        self.meters = Local(_nothing_spent, lambda *_: None, Counted(time.monotonic_ns, EPOCH_NS))
         self.parts = Parts(
-            live=Live(snapshot, KeyRing(snapshot.principals)),
+            live=Live(snapshot, KeyRing(snapshot.principals), prices=prices or Prices.load(snapshot.prices)),
             client=self.client,
             journal=self.books,
-            prices=prices or Prices.load(),
+            meters=self.meters,
             metrics=self.metrics_page,
             log=Log(self.log_file.fileno(), style="json"),
             clock_ns=lambda: EPOCH_NS,
@@ -153,7 +162,7 @@ class Inside(Gateway):
             fetch=self._fetch,
             counter=Counter(),
             dice=lambda: 0.0,
-            standings=Standings(lambda _: None),
+            standings=Standings(lambda _: None, gates(self.meters)),
         )
         self.gateway = DataPlane(
             self.parts,
@@ -205,7 +214,7 @@ class Inside(Gateway):
 
     def forget(self) -> None:
         """Nothing is known of any target: what one test does to a provider must not keep the next one from asking it."""
-        object.__setattr__(self.parts, "standings", Standings(lambda _: None))
+        object.__setattr__(self.parts, "standings", Standings(lambda _: None, gates(self.meters)))
 
     def settled(self, number: int, timeout: float = 5.0) -> Settle:
         """The settlement of this number (from 1), waited for."""

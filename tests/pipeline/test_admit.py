@@ -12,7 +12,7 @@ import pytest
 
 from harness.gateway import KEY, NARROW_KEY
 from harness.upstream import Upstream
-from pipeline.by_hand import by_hand, raised
+from pipeline.by_hand import at_once, by_hand, raised
 from pipeline.inside import EPOCH_NS, Inside
 from trunkline.canon.errors import GatewayError, Kind
 from trunkline.ledger.record import Open
@@ -25,7 +25,7 @@ from trunkline.routing.health import SILENCE
 def test_an_opening_says_what_is_known(inside: Inside) -> None:
     """Should the process die in this request, this is all the ledger will have of it."""
     exchange, _ = by_hand(inside, stream=True)
-    target = admit(exchange, inside.parts).route.targets[0]
+    target = at_once(admit(exchange, inside.parts)).route.targets[0]
     assert exchange.target is target
     assert (target.provider.name, target.model) == ("lab", "tiny")
     assert exchange.deadlines.idle == 0.5, "the route's own timeouts"
@@ -56,20 +56,29 @@ def test_refused_before_it_is_accepted(inside: Inside, fields: dict[str, object]
 
 def test_a_narrow_key_may_not_name_further_models(inside: Inside) -> None:
     """OpenRouter falls back to any model of such a list, and the key was to reach one; also where it is asked last."""
-    exchange, _ = by_hand(inside, models=["other/model"])
+    exchange, _ = by_hand(inside, preset=["other/model"])
     route = exchange.snapshot.routes["m"]
-    provider = msgspec.structs.replace(route.targets[0].provider, names_models=("models",))
+    provider = msgspec.structs.replace(route.targets[0].provider, names_models=("preset",))
     target = msgspec.structs.replace(route.targets[0], provider=provider)
     route = msgspec.structs.replace(route, fallbacks=(target,))
     way = Way(route, Candidates(inside.parts.standings.along(route)), 0)
     exchange.ask = exchange.dialect.read_request(exchange.request.body, exchange.named)
     exchange.principal = Principal("narrow", exchange.principal.digest, frozenset(["m"]))
     error = raised(accept, exchange, inside.parts, way)
-    assert (error.kind, error.param) == (Kind.FORBIDDEN, "models")
+    assert (error.kind, error.param) == (Kind.FORBIDDEN, "preset")
     assert inside.books.opened == []
     exchange.principal = Principal("wide", exchange.principal.digest)
-    assert accept(exchange, inside.parts, way) is way
+    assert at_once(accept(exchange, inside.parts, way)) is way
     inside.books.opened.clear()
+
+
+@pytest.mark.parametrize("field", ["models", "fallbacks"])
+def test_nor_at_a_base_url_of_ones_own(inside: Inside, field: str) -> None:
+    """OpenRouter and LiteLLM are often reached as `kind: openai` with a base_url."""
+    exchange, _ = by_hand(inside, **{field: ["other/model"]})
+    exchange.principal = Principal("narrow", exchange.principal.digest, frozenset(["m"]))
+    error = raised(admit, exchange, inside.parts)
+    assert (error.kind, error.param) == (Kind.FORBIDDEN, field)
 
 
 @pytest.mark.parametrize("model", ["costly", "lab/tiny", "nowhere"])
@@ -122,7 +131,7 @@ def test_the_configuration_in_force_is_kept(inside: Inside) -> None:
     before = inside.parts.live.snapshot
     try:
         inside.parts.live.snapshot = msgspec.structs.replace(before, routes={})
-        assert admit(exchange, inside.parts).route.targets[0].model == "tiny"
+        assert at_once(admit(exchange, inside.parts)).route.targets[0].model == "tiny"
     finally:
         inside.parts.live.snapshot = before
         inside.books.opened.clear()
@@ -173,7 +182,7 @@ def test_where_a_name_and_its_rules_lead(
     """A request would go elsewhere than its operator wrote, or the books would not say why."""
     exchange, _ = by_hand(routed, **fields)
     exchange.request.headers = headers
-    way = admit(exchange, routed.parts)
+    way = at_once(admit(exchange, routed.parts))
     assert way.candidates.course.everyone[way.first].model == target
     assert exchange.rules == rules
     assert exchange.opened is not None

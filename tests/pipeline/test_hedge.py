@@ -17,7 +17,7 @@ from harness.gateway import PROVIDER_KEY
 from harness.invariants import eventually
 from harness.script import END, STREAM_HEADERS, Close, Hold, Plan, Seen, chunk, delta, head, whole
 from harness.upstream import Upstream
-from pipeline.by_hand import by_hand, raised
+from pipeline.by_hand import at_once, by_hand, raised
 from pipeline.inside import Inside
 from trunkline.canon.errors import Kind
 from trunkline.pipeline.admit import admit
@@ -139,7 +139,7 @@ def test_the_price_list_is_told_where_the_other_cost_nothing(race: Inside, tmp_p
             assert words(inside) == [("stuck", "outrun", False), ("spare", "", True)]
             assert (record.usage.basis, record.cost_nano) == ("reported", 7 * 400 + 3 * 1600)
             assert reply.header("x-trunkline-cost-usd") == f"0.{record.cost_nano:09d}"
-            assert record.price_version == inside.parts.prices.version
+            assert record.price_version == inside.parts.prices.listed
     race.chat()
 
 
@@ -435,7 +435,7 @@ def test_who_comes_second_shows_nothing(race: Inside) -> None:
     assert race.chat().status == 200
     race.last()
     exchange, _ = by_hand(race)
-    way = admit(exchange, race.parts)
+    way = at_once(admit(exchange, race.parts))
     hedge = Hedge(exchange, race.parts, way, lambda *_: None)  # type: ignore[arg-type]
     first, late = copy.copy(exchange), copy.copy(exchange)
     for one in (first, late):

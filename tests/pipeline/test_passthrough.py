@@ -11,9 +11,13 @@ import pytest
 
 from harness.client import Reply, request
 from harness.gateway import KEY, NARROW_KEY, PROVIDER_KEY
+from harness.invariants import eventually
 from harness.script import END, STREAM_HEADERS, Close, Hold, chunk, event, head, whole
 from harness.upstream import Upstream
 from pipeline.inside import Inside, bearer
+from pipeline.test_claim import limit
+from trunkline.meters.rule import Rule
+from trunkline.pipeline.estimate import HIDDEN
 
 FORM = ("content-type", "multipart/form-data; boundary=XX")
 MODEL = b'--XX\r\nContent-Disposition: form-data; name="model"\r\n\r\npriced\r\n'
@@ -126,6 +130,56 @@ def test_events_pass_and_are_counted(inside: Inside, upstream: Upstream) -> None
     upstream.script(lambda _: [head(200, STREAM_HEADERS), chunk(bad), END])
     reply = ask(inside, "POST", "/v1/audio/speech", body)
     assert (reply.status, reply.error["message"]) == (502, "no"), "an error that comes first is an ordinary one"
+
+
+@pytest.mark.parametrize(
+    ("path", "said", "output"),
+    [
+        ("/v1/audio/transcriptions", {"type": "transcript.text.delta", "delta": "word"}, 3),
+        ("/v1/images/edits", {"type": "image_edit.partial_image", "quality": "medium", "b64_json": "AAAA"}, 1584),
+        ("/v1/images/edits", {"type": "image_edit.partial_image", "quality": 9}, 6240),
+    ],
+)
+def test_whoever_leaves_before_the_bill_pays(
+    inside: Inside, upstream: Upstream, path: str, said: dict[str, Any], output: int
+) -> None:
+    """What was used is told at the very end: a client that hung up just before would have everything for nothing."""
+    upstream.script(lambda _: [head(200, STREAM_HEADERS), *[chunk(event(said))] * 3, Hold()])
+    body = MODEL + FILE + b"--XX--"
+    with inside.connect() as wire:
+        wire.send(request("POST", path, [*bearer(), FORM], body))
+        assert wire.read_head() is not None
+        assert wire.chunk()
+        wire.reset()
+    settled = inside.last()
+    upstream.release()
+    assert (settled.outcome, settled.usage.basis) == ("client_cancelled", "estimated")
+    assert settled.usage.input == HIDDEN
+    assert settled.usage.output == output
+    assert settled.cost_nano == HIDDEN * 2_000 + output * 8_000
+
+
+def test_all_pictures_are_reserved(inside: Inside, upstream: Upstream) -> None:
+    """Ten pictures that reserve one would spend ten times what a budget has."""
+    live = inside.parts.live
+    before = live.keys
+    limit(inside, Rule("key:tester", "money", 10**9))
+    upstream.script(told({"data": [{}], "usage": TOKENS}))
+    asked = {"model": "priced", "prompt": "a cat", "images": [{"image_url": "https://a.example/b.png"}]}
+    said = [ask(inside, "POST", "/v1/images/edits", json.dumps({**asked, "n": n}).encode()).status for n in (1, 40)]
+    live.keys = before
+    assert said == [200, 402]
+
+
+def test_whoever_leaves_while_he_sends_pays_nothing(inside: Inside, upstream: Upstream) -> None:
+    """The provider never had all of the file."""
+    with inside.connect() as wire:
+        whole_form = request("POST", "/v1/audio/transcriptions", [*bearer(), FORM], MODEL + FILE + b"x" * 1000 + b"--XX--")
+        wire.send(whole_form[:-100])
+        eventually(lambda: inside.metrics_page.requests_in_flight == 1, "it is being read")
+        wire.reset()
+    settled = inside.last()
+    assert (settled.outcome, settled.usage.basis, settled.cost_nano) == ("client_cancelled", "none", None)
 
 
 def test_a_stored_answer_is_not_paid_for_again(inside: Inside, upstream: Upstream) -> None:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import Any
 
+import msgspec
 import pytest
 
 from harness.client import Reply, request
 from harness.gateway import KEY
-from harness.script import Close, Plan, Seen, head, whole
+from harness.script import Close, Hold, Plan, Seen, head, whole
 from harness.upstream import Upstream
 from pipeline.inside import Inside, bearer
 from trunkline.canon.errors import Kind
 from trunkline.canon.usage import Usage
 from trunkline.edge.handshake import accept
 from trunkline.edge.tunnel import Party
-from trunkline.pipeline.realtime import _Account, _cut
+from trunkline.meters.rule import Rule, Rules
+from trunkline.pipeline.realtime import _cut
+from trunkline.policy.keys import KeyRing
 
 UPGRADE = [
     ("connection", "keep-alive, Upgrade"), ("upgrade", "websocket"), ("sec-websocket-version", "13"),
@@ -27,17 +31,13 @@ CLOSE = b"\x88\x02\x03\xe8"
 
 def done(tokens: int) -> bytes:
     """A frame that ends an answer."""
-    text = json.dumps({"type": "response.done", "response": {"usage": {"input_tokens": tokens, "output_tokens": 1}}}).encode()
+    return event({"type": "response.done", "response": {"usage": {"input_tokens": tokens, "output_tokens": 1}}})
+
+
+def event(told: dict[str, Any]) -> bytes:
+    """A frame of the provider's."""
+    text = json.dumps(told).encode()
     return b"\x81" + bytes([len(text)]) + text
-
-
-def test_answers_are_added_up() -> None:
-    """One session, one record: with all that its answers used, and the words of the last."""
-    account = _Account()
-    for frame in (done(3), b"\x81\x02{}", done(4)):
-        account.see(frame[2:])
-    assert account.used == Usage(input=7, output=2, basis="reported")
-    assert json.loads(account.raw)["input_tokens"] == 4
 
 
 @pytest.mark.parametrize(
@@ -128,6 +128,84 @@ def test_a_session_from_beginning_to_end(inside: Inside, upstream: Upstream, las
         "realtime",
     )
     assert settled.cost_nano == 2_000_008_000
+
+
+def test_answers_are_added_up(inside: Inside, upstream: Upstream) -> None:
+    """One session, one record: with all that its answers used, each at its own price, and the words of the last."""
+    upstream.script(joined(done(3), b"\x81\x02{}", done(4), CLOSE))
+    with inside.connect() as wire:
+        wire.send(request("GET", "/v1/realtime?model=priced", [*bearer(), *UPGRADE]))
+        wire.rest()
+    settled = inside.last()
+    assert settled.usage == Usage(input=7, output=2, basis="reported")
+    assert settled.cost_nano == 7 * 2_000 + 2 * 8_000
+    assert json.loads(settled.raw_usage)["input_tokens"] == 4
+
+
+def test_whoever_leaves_in_the_middle_of_an_answer_pays(inside: Inside, upstream: Upstream) -> None:
+    """A client that has heard nearly all of an answer would else have it for nothing, again and again."""
+    words = [event({"event_id": "e", "type": "response.output_text.delta", "delta": "one"})] * 30
+    upstream.script(joined(done(1000), *words, Hold()))
+    try:
+        with inside.connect() as wire:
+            wire.send(request("GET", "/v1/realtime?model=priced", [*bearer(), *UPGRADE]))
+            wire.rest(0.5)
+        settled = inside.last()
+    finally:
+        upstream.release()
+    assert settled.usage == Usage(input=1000 + 1001, output=1 + 30, basis="estimated")
+    assert settled.cost_nano == 2001 * 2_000 + 31 * 8_000
+
+
+def test_a_session_ends_with_its_budget(inside: Inside, upstream: Upstream) -> None:
+    """A session may last a day: its budget is looked at after each answer, and the client is told why it ends."""
+    live, hold = inside.parts.live, Hold()
+    before = live.keys
+    rules = Rules(
+        (Rule("key:tester", "money", 2_100_000_000), Rule("key:tester", "tokens", 10**7), Rule("key:tester", "concurrent", 1))
+    )
+    live.keys = KeyRing([msgspec.structs.replace(one, rules=rules) for one in live.snapshot.principals])
+    upstream.script(lambda seen: [*joined(done(900_000), hold)(seen)])
+    try:
+        with inside.connect() as wire:
+            wire.send(request("GET", "/v1/realtime?model=priced", [*bearer(), *UPGRADE]))
+            told = wire.rest(3.0).partition(b"\r\n\r\n")[2]
+        assert told.startswith(done(900_000))
+        last = told[len(done(900_000)) :]
+        assert last[:2] == b"\x81\x7e"
+        assert b'"type":"error","error":{' in last
+        assert b'"code":"budget_' in last
+        assert last.endswith(b"\x88\x02\x03\xf0"), "1008, a policy"
+        settled = inside.last()
+        assert (settled.error, settled.usage.input) == ("budget_exceeded", 900_000)
+        books = inside.meters.books
+        assert [one.busy for one in books.slots.values()] == [0]
+        assert [(one.spent, one.reserved) for one in books.purses.values()] == [(settled.cost_nano, 0)]
+    finally:
+        upstream.release()
+        live.keys = before
+
+
+def test_a_session_ends_with_its_key(inside: Inside, upstream: Upstream) -> None:
+    """Whose key was revoked, or is over, would go on for a day: without a budget nothing else looks at it again."""
+    live = inside.parts.live
+    before, hold = live.keys, Hold()
+
+    def answer(seen: Seen) -> Plan:
+        live.keys = KeyRing([])
+        return [*joined(b"\x81\x02{}")(seen)[:-1], hold, Close()]
+
+    upstream.script(answer)
+    try:
+        with inside.connect() as wire:
+            wire.send(request("GET", "/v1/realtime?model=m", [*bearer(), *UPGRADE]))
+            told = wire.rest(3.0).partition(b"\r\n\r\n")[2]
+        assert b'"code":"invalid_api_key"' in told
+        assert told.endswith(b"\x88\x02\x03\xf0"), "1008, a policy"
+        assert inside.last().error == "unauthenticated"
+    finally:
+        upstream.release()
+        live.keys = before
 
 
 @pytest.mark.parametrize(("path", "status"), [("/v1/realtime?model=" + "x" * 300, 400), ("/v1/realtime?model=nobody", 404)])

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from harness.gateway import PROVIDER_KEY
-from pipeline.by_hand import by_hand
+from pipeline.by_hand import at_once, by_hand
 from pipeline.inside import Inside
 from trunkline.canon.errors import GatewayError, Kind, Upstream
 from trunkline.dialects.dialect import Ask
@@ -21,7 +21,7 @@ SECRET = PROVIDER_KEY.encode()
 def admitted(inside: Inside) -> tuple[Exchange, object]:
     """An exchange that has its target; its opening is not kept."""
     exchange, line = by_hand(inside)
-    admit(exchange, inside.parts)
+    at_once(admit(exchange, inside.parts))
     inside.books.opened.clear()
     return exchange, line
 

@@ -41,7 +41,7 @@ def test_headers_of_a_whole_answer(inside: Inside, upstream: Upstream) -> None:
     assert reply.header("x-request-id") == inside.books.opened[0].id
     settled = inside.last()
     assert settled.cost_nano == 38_000
-    assert settled.price_version == inside.parts.prices.version
+    assert settled.price_version == inside.parts.prices.listed
     assert json.loads(settled.raw_usage) == {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
 
 

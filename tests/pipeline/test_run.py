@@ -50,15 +50,12 @@ def test_a_fault_of_ours_is_answered(inside: Inside, monkeypatch: pytest.MonkeyP
     """A bug must be a 500 in the client's dialect, with a trace in the log and a row, not a hung connection."""
     real = getattr(run_module, at)
 
-    def fail(*args: Any) -> None:
+    async def fail(*args: Any) -> None:
         if at == "admit":
-            real(*args)
+            await real(*args)
         raise ZeroDivisionError("a bug with tl-secrets in it")
 
-    async def fail_later(*args: Any) -> None:
-        fail(*args)
-
-    monkeypatch.setattr(run_module, at, fail if at == "admit" else fail_later)
+    monkeypatch.setattr(run_module, at, fail)
     reply = inside.chat()
     assert reply.status == 500
     assert reply.error["type"] == "server_error"

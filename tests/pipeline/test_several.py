@@ -87,22 +87,29 @@ def test_a_stream_asked_for_is_given(inside: Inside, upstream: Upstream) -> None
 
 
 @pytest.mark.parametrize(
-    "answer", [failed(529), [whole(200, b"{}")], [b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{", Close()]]
+    ("answer", "basis"),
+    [
+        (failed(529), "reported"),
+        ([whole(200, b"{}")], "reported"),
+        ([b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{", Close()], "estimated"),
+    ],
 )
-def test_one_that_fails_fails_all_and_what_was_used_is_booked(inside: Inside, upstream: Upstream, answer: list[Step]) -> None:
-    """Half an answer would be taken for the whole; but the first was paid for."""
+def test_one_that_fails_fails_all_and_what_was_used_is_booked(
+    inside: Inside, upstream: Upstream, answer: list[Step], basis: str
+) -> None:
+    """Half an answer would be taken for the whole; but the first was paid for, and one that was begun may be."""
     upstream.then(said("A", tokens=5), answer)
     reply = complete(inside, ["a", "b", "c"])
     assert reply.status >= 500
     assert len(upstream.requests) == 2
     settled = inside.settled(1)
-    assert (settled.usage.input, settled.usage.output, settled.usage.basis) == (3, 5, "reported")
+    assert (settled.usage.input, settled.usage.output, settled.usage.basis) == (3, 5, basis)
     assert settled.cost_nano
     assert settled.outcome != "ok"
 
 
 def test_a_client_that_leaves_stops_it(inside: Inside, upstream: Upstream) -> None:
-    """Nobody waits for the other answers, so nobody pays for them."""
+    """Nobody waits for the other answers, so nobody pays for them; the one that was being made may be charged for."""
     upstream.then(said("A", tokens=5), [Hold()])
     with inside.connect() as wire:
         body = json.dumps({"model": MODEL, "prompt": ["a", "b", "c"]}).encode()
@@ -110,7 +117,7 @@ def test_a_client_that_leaves_stops_it(inside: Inside, upstream: Upstream) -> No
         upstream.wait_requests(2)
     upstream.wait_ended(upstream.requests[1])
     settled = inside.settled(1)
-    assert (settled.outcome, settled.usage.output, settled.usage.basis) == ("client_cancelled", 5, "reported")
+    assert (settled.outcome, settled.usage.output, settled.usage.basis) == ("client_cancelled", 5, "estimated")
     assert len(upstream.requests) == 2
 
 

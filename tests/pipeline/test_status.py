@@ -10,7 +10,9 @@ import yaml
 from trunkline.canon.errors import GatewayError, Kind
 from trunkline.config.load import load
 from trunkline.config.snapshot import Snapshot
-from trunkline.pipeline.status import states, targets
+from trunkline.edge.pool import Told
+from trunkline.ledger.journal import Stats
+from trunkline.pipeline.status import Status, TargetTold, WorkerTold, states, targets, together
 from trunkline.providers.provider import Target
 from trunkline.routing.condition import Condition
 from trunkline.routing.course import Standings
@@ -92,3 +94,34 @@ def test_states_for_the_metrics(snapshot: Snapshot) -> None:
     fails(standings, course.everyone[1])
     assert states(snapshot, standings, 101.0) == {("lab", "gpt-4.1", "open"): 1.0, ("spare", "claude", "closed"): 1.0}
     assert states(snapshot, standings, 101.0, most=1) == {("lab", "gpt-4.1", "open"): 1.0}
+
+
+def one(uptime: float, *told: TargetTold, draining: bool = False, generation: int = 1, pools: tuple[Told, ...] = ()) -> Status:
+    """What one process says."""
+    journal = Stats(healthy=uptime != 2.0, appended=1, failed=1, lost=0, backlog=3)
+    return Status("1", uptime, 2, draining, "file", generation, journal, told, int(uptime), pools)
+
+
+def test_several_processes_are_one_gateway() -> None:
+    """Sums where things are counted, the worst where they are judged: an outage that one of them sees is one."""
+    well = Condition(served=10, busy=1, first_p50=0.1, requests_left=5)
+    ill = Condition(state="open", rests=3.0, failed=0.5, served=1, first_p50=0.2, first_p95=0.3, tokens_left=9)
+    first, second = TargetTold("lab", "m", 1, True, well), TargetTold("lab", "m", 1, True, ill)
+    other = TargetTold("lab", "a", 1, False, well)
+    pool = Told("lab", idle=1, busy=2, opening=0, waiting=1, asking=2, limit=10, most=20, rejected=1)
+    workers = [WorkerTold(0, 7, "serving", 0), WorkerTold(1, None, "ended", 3)]
+    whole = together(
+        [one(1.0, first, pools=(pool,), generation=2), one(2.0, second, other, draining=True, pools=(pool,))], workers
+    )
+    assert (whole.uptime, whole.in_flight, whole.draining, whole.generation, whole.others) == (2.0, 4, False, 1, 2)
+    assert whole.journal == Stats(healthy=False, appended=2, failed=2, lost=0, backlog=6)
+    assert [told.model for told in whole.targets] == ["a", "m"]
+    assert whole.targets[1].condition == Condition("open", 3.0, 0.5, 1, 11, 0.2, 0.3, 5, 9)
+    assert whole.pools == (Told("lab", idle=2, busy=4, opening=0, waiting=2, asking=4, limit=20, most=40, rejected=2),)
+    assert whole.workers == tuple(workers)
+
+
+def test_one_alone_is_told_as_it_is() -> None:
+    """Where the others are silent."""
+    alone = one(1.0, TargetTold("lab", "m", 1, True, Condition()))
+    assert together([alone], []) == alone

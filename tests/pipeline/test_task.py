@@ -284,7 +284,7 @@ def test_pictures_of_a_gemini_model(inside: Inside, upstream: Upstream) -> None:
     assert reply.header("x-trunkline-dropped") == "response_format, size"
     record = inside.last()
     assert record.usage == Usage(input=8, output=2580, images=2, basis="reported")
-    assert record.cost_nano == 8 * 300 + 2580 * 2500
+    assert record.cost_nano == 8 * 300 + 2580 * 30_000
 
 
 def test_pictures_of_imagen(inside: Inside, upstream: Upstream) -> None:
@@ -319,7 +319,19 @@ def test_a_stream_of_pictures_passes(inside: Inside, upstream: Upstream) -> None
     reply = inside.ask("/v1/images/generations", {"model": "drawn", "prompt": "a cat", "stream": True})
     assert (reply.header("content-type"), reply.body) == ("text/event-stream", events)
     record = inside.last()
-    assert (record.opened.stream, record.usage.output, record.cost_nano) == (True, 100, 5 * 5000 + 100 * 40000)
+    assert (record.opened.stream, record.usage.output, record.usage.images) == (True, 100, 1)
+    assert record.cost_nano == 5 * 5000 + 100 * 40000
+
+
+def test_a_stream_of_pictures_whose_tokens_nobody_tells(inside: Inside, upstream: Upstream) -> None:
+    """Paid for by the piece, they must not be free to who asks for a stream."""
+    events = event({"type": "image_generation.partial_image", "b64_json": "aa"})
+    events += 2 * event({"type": "image_generation.completed", "b64_json": "aaaa"})
+    lines = head(200, [("content-type", "text/event-stream"), ("content-length", str(len(events)))])
+    upstream.then([lines + events])
+    inside.ask("/v1/images/generations", {"model": "drawn", "prompt": "a cat", "stream": True})
+    record = inside.last()
+    assert (record.usage.images, record.usage.basis, record.cost_nano) == (2, "estimated", None)
 
 
 def test_a_stream_of_pictures_cannot_be_translated(inside: Inside, upstream: Upstream) -> None:

@@ -23,8 +23,9 @@ from pipeline.by_hand import by_hand
 from pipeline.inside import Inside
 from trunkline.canon.errors import GatewayError, Kind
 from trunkline.canon.wire import Deadlines, Origin
-from trunkline.pipeline.exchange import Exchange, Step
+from trunkline.pipeline.exchange import Exchange
 from trunkline.pipeline.trail import MOST, Trail, count, name, read, written
+from trunkline.pipeline.use import Step
 from trunkline.providers.provider import Provider, Target
 from trunkline.routing.choose import Candidates
 from trunkline.routing.course import Standings

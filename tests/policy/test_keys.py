@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trunkline.policy.keys import MAX_KEY_BYTES, KeyRing, Principal, invalid, not_allowed
+from trunkline.policy.keys import (
+    MAX_KEY_BYTES,
+    KeyRing,
+    Principal,
+    invalid,
+    not_allowed,
+    not_from_here,
+    not_this_way,
+    not_to_them,
+)
 
 
 def principal(key: bytes, name: str = "one", models: frozenset[str] | None = None) -> Principal:
@@ -120,11 +129,57 @@ def test_a_ring_knows_whether_a_principal_is_still_in_force() -> None:
     """Asked again when a body is in: a key revoked meanwhile must not be honoured."""
     held, gone = Principal("held", b"a" * 32), Principal("gone", b"b" * 32)
     ring = KeyRing([held])
-    assert ring.holds(held)
-    assert not ring.holds(gone)
+    assert ring.holds(held, 0)
+    assert not ring.holds(gone, 0)
 
 
 def test_the_401_is_constant() -> None:
     """It says nothing of the key it refuses."""
     error = invalid()
     assert (error.status, error.code, error.message) == (401, "invalid_api_key", "The API key is not valid.")
+
+
+@pytest.mark.parametrize(
+    ("sets", "model", "entry", "may"),
+    [
+        ([{"lab/*"}, {"lab/tiny"}], "lab/tiny", "", True),
+        ([{"lab/*"}, {"lab/tiny"}], "lab/large", "", False),
+        ([{"fast"}, {"smart"}], "fast", "smart", True),
+        ([{"fast"}, {"smart"}], "smart", "smart", False),
+        ([{"gpt-*"}, {"gpt-5"}, {"gpt-5", "x"}], "gpt-5", "gpt-*", True),
+        ([{"gpt-*"}, {"gpt-5"}, {"x"}], "gpt-5", "gpt-*", False),
+    ],
+)
+def test_all_whom_it_belongs_to_must_allow_a_model(sets: list[set[str]], model: str, entry: str, may: bool) -> None:
+    """A key must not reach beyond its team, whatever each of them calls the model."""
+    first, *rest = map(frozenset, sets)
+    assert Principal("one", b"d", first, also=tuple(rest)).may_use(model, entry) is may
+
+
+def test_whom_its_requests_may_go_to() -> None:
+    """Everybody where nothing is said."""
+    assert Principal("one", b"d").may_ask("lab")
+    one = Principal("one", b"d", providers=frozenset({"lab"}))
+    assert [one.may_ask(name) for name in ("lab", "labx")] == [True, False]
+
+
+def test_a_key_ends_at_its_moment() -> None:
+    """Not a nanosecond later, and one without an end never; a body that arrives after it is refused too."""
+    ends = Principal("one", b"a" * 32, expires_ns=100)
+    assert [ends.expired(now) for now in (99, 100, 101)] == [False, True, True]
+    assert not Principal("one", b"a" * 32).expired(2**63)
+    assert [KeyRing([ends]).holds(ends, now) for now in (99, 100)] == [True, False]
+
+
+def test_the_other_refusals() -> None:
+    """A developer must see what of the key is in the way, by a code that does not change."""
+    told = [not_from_here(), not_this_way("chat.completions"), not_to_them("m" * 999), not_to_them("")]
+    assert [error.status for error in told] == [403] * 4
+    assert [error.code for error in told] == [
+        "address_not_allowed",
+        "endpoint_not_allowed",
+        "provider_not_allowed",
+        "provider_not_allowed",
+    ]
+    assert "chat.completions" in told[1].message
+    assert len(told[2].message) < 500

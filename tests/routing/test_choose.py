@@ -454,3 +454,89 @@ def test_a_reloaded_route_keeps_what_was_learned() -> None:
     scene.ill(0)
     scene.course = scene.standings.along(msgspec.structs.replace(scene.route, strategy="weighted"))
     assert {scene.ask(dice=dice / 10) for dice in range(10)} == {1}
+
+
+# a key that may use some providers only ------------------------------------------------------------------------------
+
+
+def _all_asked(candidates: Candidates, now: float, dice: float) -> list[int]:
+    found = []
+    while (at := candidates.next(now, dice)) is not None:
+        candidates.tried(at)
+        found.append(at)
+    return found
+
+
+@given(
+    strategy=st.sampled_from(STRATEGIES),
+    names=st.lists(st.sampled_from("abcd"), min_size=1, max_size=6),
+    first=st.integers(1, 6),
+    may=st.sets(st.sampled_from("abcd")),
+    small=st.sets(st.integers(0, 5)),
+    ill=st.sets(st.integers(0, 5)),
+    key=st.none() | st.integers(0, 2**64 - 1),
+    dice=st.floats(0, 0.999),
+)
+def test_nobody_else_is_asked_whatever_happens(
+    strategy: Strategy,
+    names: list[str],
+    first: int,
+    may: set[str],
+    small: set[int],
+    ill: set[int],
+    key: int | None,
+    dice: float,
+) -> None:
+    """A key that may use one provider must not reach another because that one is ill, full, too small or slow."""
+    targets = [target(name, context=10 if at in small else 1000) for at, name in enumerate(names)]
+    scene = Scene(targets[:first], strategy, targets[first:])
+    scene.ill(*(at for at in ill if at < len(names)))
+    candidates = Candidates(scene.course, Traits(tokens=100), key, frozenset(may))
+    assert scene.of(*candidates.may) == [name for name in names if name in may]
+    if candidates.may:
+        for _ in range(2):
+            asked = _all_asked(candidates, scene.now, dice)
+            assert {*scene.of(*asked)} <= may
+            assert len(asked) == len({*asked})
+            candidates.anew()
+        assert {one.provider.name for one, _ in candidates.passed_over(candidates.may[-1], scene.now, dice)} <= may
+    reasons = {at: reason for at, (_, _, reason) in enumerate(candidates.verdicts(scene.now))} if candidates.may else {}
+    assert all("key may not" in reason for at, reason in reasons.items() if names[at] not in may)
+
+
+def test_who_may_use_all_of_a_route_is_not_held_up() -> None:
+    """The look at each target is for those alone whom it concerns."""
+    scene = Scene([target("a"), target("b")])
+    assert Candidates(scene.course, providers=frozenset("abc"))._open is None
+    assert Candidates(scene.course)._open is None
+    assert [*Candidates(scene.course).may] == [0, 1]
+
+
+def test_of_those_that_are_left_the_strategy_still_chooses() -> None:
+    """Weights, and a prompt's cache, hold among those that the key may use."""
+    scene = Scene([target("a", 9), target("b", 1), target("c", 3)], "weighted")
+    draws = Counter(
+        scene.of(Candidates(scene.course, providers=frozenset("bc")).next(NOW, n / 1000) or 0)[0] for n in range(1000)
+    )
+    assert draws["c"] == pytest.approx(750, abs=40)
+    assert draws["a"] == 0
+
+
+def test_who_is_held_back_by_our_own_limits() -> None:
+    """The next one is asked; where all are held back nobody is, and the client is told whose turn comes first."""
+    scene = Scene([target("a"), target("b")], fallbacks=[target("c")])
+    waits = {"a": 5.0, "b": 0.0, "c": 2.0}
+    for at, standing in enumerate(scene.course.standings):
+        standing.gate = lambda _, name="abc"[at]: waits[name]
+    candidates = Candidates(scene.course)
+    assert candidates.next(NOW, 0.0) == 1
+    assert [reason for _, reason in candidates.passed_over(1, NOW, 0.0)] == [
+        "is asked as much as its limits here allow, for 5.0 s"
+    ]
+    waits["b"] = 9.0
+    assert candidates.next(NOW, 0.0) is None
+    held = candidates.held()
+    assert held is not None
+    assert (held[0].provider.name, held[1]) == ("c", 2.0)
+    waits.update(dict.fromkeys(waits, 0.0))
+    assert candidates.held() is None

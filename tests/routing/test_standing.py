@@ -8,6 +8,7 @@ from routing.known import DOWN, NOW, REFUSED, failed, provider, route, standings
 from trunkline.canon.errors import GatewayError, Kind
 from trunkline.providers.allowances import Told
 from trunkline.providers.provider import Target
+from trunkline.routing.course import Standings
 from trunkline.routing.health import FIRST_REST, LONGEST_REST, PROBES, RECOVERY, SILENCE, WINDOW
 
 LATER = GatewayError(Kind.UPSTREAM_FAILED, "later", status=429, retry_after=7.0)
@@ -168,3 +169,26 @@ def test_the_last_resort_counts_for_the_credential_too() -> None:
             known.asked(standing, 0, now)
             asked += 1
     assert 0 < asked < 30
+
+
+def test_our_own_limits_hold_everybody_back() -> None:
+    """What was agreed with a provider would be broken as soon as nobody else is left; it has not failed."""
+    waits = {"lab": 0.0}
+    known = Standings(lambda _: None, lambda target: lambda tokens: waits[target.provider.name] * (tokens > 5))
+    (standing,) = known.along(route(Target(provider(), "x"))).standings
+    assert standing.well(10, NOW)
+    assert standing.held(10) == 0.0
+    waits["lab"] = 3.0
+    assert standing.well(1, NOW), "a small one has room"
+    assert not standing.well(10, NOW)
+    assert standing.ill(10, NOW) == "is asked as much as its limits here allow, for 3.0 s"
+    assert standing.rests(10, NOW) == 3.0
+    assert standing.held(10) == 3.0
+    assert standing.state(NOW) == "closed"
+
+
+def test_a_provider_without_limits_has_no_gate() -> None:
+    """Nothing is looked at for those who have none."""
+    (standing,) = standings().along(route(Target(provider(), "x"))).standings
+    assert standing.gate is None
+    assert standing.held(10**9) == 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
@@ -14,7 +15,7 @@ import time
 import pytest
 
 from trunkline.store.errors import StoreError
-from trunkline.store.lock import DataLock, Verdict, acknowledge, ask, holder, notify, tell
+from trunkline.store.lock import DataLock, Hand, Verdict, acknowledge, ask, crew, holder, muster, notify, tell
 
 GATEWAY = """
     import os, signal, sys, time
@@ -225,3 +226,101 @@ def test_a_verdict_of_an_earlier_life_is_gone(tmp_path):
 def test_without_a_gateway_there_is_no_verdict(tmp_path):
     """Nobody reads a configuration there."""
     assert ask(tmp_path / "absent", seconds=1) is None
+
+
+CREW = """
+    import os, signal, sys, time
+    from pathlib import Path
+    from trunkline.store.lock import DataLock, Hand, Verdict, acknowledge, muster, tell
+    data, workers = Path(sys.argv[1]), []
+    lock = DataLock.acquire(data)
+    signal.signal(signal.SIGHUP, lambda *_: [os.kill(process, signal.SIGHUP) for process in workers])
+    for number in range(2):
+        muster(data, [Hand(n, workers[n] if n < len(workers) else None) for n in range(2)])
+        process = os.fork()
+        if not process:
+            generation = 1
+            def reload(*_):
+                global generation
+                generation += 1
+                acknowledge(data, generation, number)
+                tell(data, Verdict(time.monotonic_ns(), "refused" if number and generation > 5 else "applied"), number)
+            signal.signal(signal.SIGHUP, reload)
+            acknowledge(data, generation, number)
+            while os.getppid() != 1:
+                time.sleep(0.01)
+            os._exit(0)
+        workers.append(process)
+    muster(data, [Hand(n, workers[n]) for n in range(2)])
+    print(*workers, flush=True)
+    sys.stdin.readline()
+    os.kill(workers[1], signal.SIGKILL)
+    os.waitpid(workers[1], 0)
+    muster(data, [Hand(0, workers.pop(0)), Hand(1, None, 1)])
+    print("one", flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.fixture
+def supervised(tmp_path):
+    """A process that holds the lock for two workers, of which it ends one at its first line; and their ids."""
+    child = subprocess.Popen(
+        [sys.executable, "-B", "-c", textwrap.dedent(CREW), str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    workers = [int(word) for word in child.stdout.readline().split()]
+    yield child, workers
+    child.kill()
+    child.wait()
+    child.stdin.close()
+    child.stdout.close()
+    for process in workers:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+
+
+def test_all_workers_must_have_the_keys(tmp_path, supervised):
+    """A revoked key that one of several still takes is not revoked."""
+    child, workers = supervised
+    assert notify(tmp_path, 2)
+    assert [(tmp_path / f"keys.loaded.{number}").read_text() for number in (0, 1)] == [f"{pid} 2\n" for pid in workers]
+    os.kill(workers[1], signal.SIGSTOP)
+    assert not notify(tmp_path, 3, seconds=0.2)
+    os.kill(workers[1], signal.SIGCONT)
+    assert notify(tmp_path, 3)
+    assert [hand.process for hand in crew(tmp_path).hands] == workers
+    assert holder(tmp_path) == child.pid
+
+
+def test_who_is_not_there_is_not_waited_for(tmp_path, supervised):
+    """Its successor reads all by itself; what the dead one said counts no more."""
+    child, _ = supervised
+    assert notify(tmp_path, 2)
+    _go_on(child)
+    assert child.stdout.readline() == "one\n"
+    assert not (tmp_path / "keys.loaded.1").exists()
+    assert notify(tmp_path, 3)
+    assert [(hand.process is None, hand.deaths) for hand in crew(tmp_path).hands] == [(False, 0), (True, 1)]
+
+
+def test_the_worst_of_all_verdicts_counts(tmp_path, supervised):
+    """A configuration that one worker refused is not in force."""
+    assert ask(tmp_path).result == "applied"
+    while ask(tmp_path).result == "applied":
+        pass
+    assert ask(tmp_path).result == "refused"
+    assert ask(tmp_path, seconds=0.0) is None
+
+
+def test_who_served_before_is_gone(tmp_path):
+    """Workers of an earlier life, and what they said, with it."""
+    muster(tmp_path, [Hand(0, 7), Hand(1, 8)])
+    acknowledge(tmp_path, 1, 1)
+    tell(tmp_path, Verdict(1, "applied"), 0)
+    DataLock.acquire(tmp_path).release()
+    assert crew(tmp_path).hands == ()
+    assert {path.name for path in tmp_path.iterdir()} == {"trunkline.lock"}

@@ -7,7 +7,7 @@ from pathlib import Path
 import platformdirs
 import pytest
 
-from trunkline.store.place import data_dir, is_private, make_private
+from trunkline.store.place import counts_of, data_dir, door_of, is_private, journal_of, make_private
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,11 @@ def test_what_is_there_is_left_as_it_is(tmp_path):
     make_private(tmp_path / "open")
     assert (tmp_path / "open").stat().st_mode & 0o7777 == 0o1777
     assert not is_private(tmp_path / "open")
+
+
+def test_each_process_has_a_journal_of_its_own(tmp_path):
+    """Segments of two in one directory would be deleted by the wrong one; a single process has the directory itself."""
+    assert journal_of(tmp_path, 0, 1) == tmp_path / "journal"
+    assert [journal_of(tmp_path, number, 2) for number in (0, 1)] == [tmp_path / "journal" / "0", tmp_path / "journal" / "1"]
+    assert door_of(tmp_path, 3) != door_of(tmp_path, 4)
+    assert counts_of(tmp_path, 3) != counts_of(tmp_path, 4)

@@ -178,3 +178,13 @@ def test_every_request_is_one_parseable_line(model: str, path: str, detail: str,
     for canary in (b"sk-canary", b"Bearer abcdefgh", b"\x1b"):
         assert canary not in written + pretty
     assert len(written) < 30_000
+
+
+def test_every_line_says_which_worker() -> None:
+    """Where there are several, an operator asks which of them; a field of that name does not take its place."""
+    event = EventLine(NOON, "info", "x", {"worker": 7})
+    for line in (Json(Mask(()), worker=2).request(LINE), Json(Mask(()), worker=2).event(event)):
+        assert json.loads(line)["worker"] == 2
+    assert "worker" not in json.loads(Json(Mask(())).request(LINE))
+    assert b"INFO    [2] 200 POST" in Pretty(Mask(()), colour=False, worker=2).request(LINE)
+    assert b"INFO    x" in Pretty(Mask(()), colour=False).event(EventLine(NOON, "info", "x", {}))

@@ -26,6 +26,7 @@ class Kind(StrEnum):
     TOO_LARGE = "too_large"
     UNSUPPORTED_ENCODING = "unsupported_encoding"
     RATE_LIMITED = "rate_limited"
+    BUDGET_EXCEEDED = "budget_exceeded"
     CLIENT_GONE = "client_gone"
     OVERLOADED = "overloaded"
     SHUTTING_DOWN = "shutting_down"
@@ -51,6 +52,7 @@ _FACTS: dict[Kind, tuple[int, Fault, bool]] = {
     Kind.TOO_LARGE: (413, "client", False),
     Kind.UNSUPPORTED_ENCODING: (415, "client", False),
     Kind.RATE_LIMITED: (429, "client", True),
+    Kind.BUDGET_EXCEEDED: (402, "client", False),  # 429 where the operator prefers it
     Kind.CLIENT_GONE: (499, "client", False),  # nginx's number; never on the wire, only in the ledger and the log
     Kind.OVERLOADED: (503, "gateway", True),
     Kind.SHUTTING_DOWN: (503, "gateway", True),

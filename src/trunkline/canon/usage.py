@@ -41,6 +41,22 @@ class Usage(msgspec.Struct, frozen=True):
 NO_USAGE = Usage()
 
 
+class Told(msgspec.Struct, frozen=True):
+    """What a provider's usage object tells beside its counts, as far as money hangs on it."""
+
+    cost_nano: int | None = None
+    """Nano-dollars that it says this costs; None where it does not."""
+    tier: str = ""
+    """How it was served, where that has a price of its own: `batch`, `flex`, `priority`. Empty: as usual, or not told."""
+    image_input: int = 0
+    """Part of the input that was pictures, in tokens."""
+    image_output: int = 0
+    """Part of the output that was pictures, in tokens."""
+
+
+NOTHING_TOLD = Told()
+
+
 def total(usages: Iterable[Usage]) -> Usage:
     """What several exchanges used together: `estimated` where a part of it is, `none` where nothing was used or known."""
     known = [usage for usage in usages if usage.basis != "none"]

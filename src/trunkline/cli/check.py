@@ -13,10 +13,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from trunkline.cli.data import output
+from trunkline.cli.data import opened, output
+from trunkline.config.holders import enrol
 from trunkline.config.load import ConfigError, Snapshot, find_config, load
 from trunkline.config.schema import json_schema
 from trunkline.routing.route import Route
+from trunkline.store import holders
+from trunkline.store.place import DATABASE, data_dir
 
 _CREDENTIALS = (b"Authorization", b"api-key", b"x-api-key", b"x-goog-api-key")
 
@@ -39,10 +42,24 @@ def check(
         count = len(error.mistakes)
         print(f"{error}\n{count} mistake{'' if count == 1 else 's'}", file=sys.stderr)
         raise typer.Exit(1) from None
+    lost = _lost(snapshot, config)
+    if lost:
+        print("\n".join([*lost, f"{len(lost)} mistake{'' if len(lost) == 1 else 's'}"]), file=sys.stderr)
+        raise typer.Exit(1)
     with output():
         _show(snapshot)
     for warning in snapshot.warnings:
         print(f"warning: {warning}", file=sys.stderr)
+
+
+def _lost(snapshot: Snapshot, config: Path | None) -> list[str]:
+    """Keys that belong to somebody whom neither the file nor the store knows; the store is asked only where it matters."""
+    missing = enrol(snapshot.holders, snapshot.keys).refused
+    place = data_dir(None, os.environ)
+    if missing and (snapshot.store.url is not None or (place / DATABASE).exists()):
+        with opened(place, config=config) as store:
+            missing = enrol(snapshot.holders, snapshot.keys, (), holders.listing(store)).refused
+    return list(missing.values())
 
 
 def _show(snapshot: Snapshot) -> None:

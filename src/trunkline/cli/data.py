@@ -11,10 +11,18 @@ from typing import Annotated
 
 import typer
 
+from trunkline.config.load import find_config, load_store
+from trunkline.config.mistakes import ConfigError
 from trunkline.store.engine import Store, open_store
 from trunkline.store.errors import StoreError
-from trunkline.store.lock import holder
+from trunkline.store.lock import holder, notify
+from trunkline.store.place import DATABASE
+from trunkline.store.processes import wait
+from trunkline.store.url import StoreUrl
 
+Config = Annotated[
+    Path | None, typer.Option("--config", help="Configuration file; else TRUNKLINE_CONFIG, ./trunkline.yaml, none.")
+]
 Data = Annotated[Path | None, typer.Option("--data", help="Data directory; else TRUNKLINE_DATA, else the platform's.")]
 
 
@@ -25,16 +33,52 @@ def fail(message: str, remedy: str) -> typer.Exit:
 
 
 @contextmanager
-def opened(data: Path, *, create: bool = False) -> Iterator[Store]:
-    """The store, closed at the end. `create`: made where there is none. Whatever is wrong with it fails the command."""
+def opened(data: Path, *, create: bool = False, config: Path | None = None) -> Iterator[Store]:
+    """The store, closed at the end: the one that `trunkline serve` would open from here with the same `config`.
+
+    `create`: made where there is none. Whatever is wrong with it fails the command.
+    """
+    url, gateway = store_url(config, data), holder(data)
+    if url is None and gateway is not None and not (data / DATABASE).exists():
+        remedy = "Name its configuration with --config or TRUNKLINE_CONFIG."
+        raise fail(f"The gateway that uses the data directory {data} has its store elsewhere.", remedy)
     try:
-        store = open_store(data, create=create, check=holder(data) is None)
+        store = open_store(data, url, create=create, check=gateway is None)
         try:
             yield store
         finally:
             store.close()
     except StoreError as error:
         raise fail(error.message, error.remedy) from error
+
+
+def store_url(config: Path | None, data: Path) -> StoreUrl | None:
+    """Where the configuration that would be served from here has its store; None for the data directory.
+
+    One that cannot be read must not keep a revoked key valid: where a gateway runs with its store in the data directory, it is
+    that one.
+    """
+    try:
+        return load_store(find_config(config, os.environ, Path.cwd()), os.environ).url
+    except ConfigError as error:
+        if holder(data) is not None and (data / DATABASE).exists():
+            typer.echo(f"{error}\nThis configuration cannot be read; the store in {data} is used.", err=True)
+            return None
+        raise fail(str(error), "The configuration says where the store is: correct this first.") from None
+
+
+def tell(data: Path, config: Path | None, generation: int, done: str) -> None:
+    """Say what was `done`, and make every gateway on this store work with its keys and prices of `generation`, or newer. Fails
+    the command, and says who did not answer, where that took longer than some seconds.
+    """
+    typer.echo(done, err=True)
+    late = [] if notify(data, generation) else ["the running gateway"]
+    if store_url(config, data) is not None:
+        with opened(data, config=config) as store:
+            late += wait(store, generation)
+    if late:
+        typer.echo(f"Not taken up within 5 seconds by {', '.join(late)}; restart to be sure.", err=True)
+        raise typer.Exit(1)
 
 
 @contextmanager

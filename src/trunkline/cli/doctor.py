@@ -20,17 +20,18 @@ from rich.table import Table
 from trunkline.assemble import ListenError, serve_while
 from trunkline.cli.data import fail, output
 from trunkline.config import values
+from trunkline.config.holders import WrittenKey
 from trunkline.config.load import find_config, load
 from trunkline.config.mistakes import ConfigError
-from trunkline.config.snapshot import LogSettings, Snapshot
+from trunkline.config.schema_holders import KeySettings
+from trunkline.config.snapshot import LogSettings, Snapshot, StoreSettings
 from trunkline.doctor.call import Call
 from trunkline.doctor.examine import CONTRACTS, examine
 from trunkline.doctor.finding import Finding
 from trunkline.edge.client import Client
 from trunkline.edge.timers import Sweep
 from trunkline.house import close_house, open_house
-from trunkline.policy.keys import Principal
-from trunkline.store import usage
+from trunkline.store import sums
 from trunkline.store.errors import StoreError
 
 _KEY_VARIABLE = "TRUNKLINE_KEY"
@@ -107,7 +108,8 @@ def _serve_and_ask(snapshot: Snapshot, model: str, clients: list[str], findings:
             snapshot.server, listen=("127.0.0.1", 0), admin=("127.0.0.1", 0), tls_cert=None, tls_key=None
         ),
         log=LogSettings(snapshot.log.format, "error"),
-        principals=(Principal("doctor", hashlib.sha256(key.encode("ascii")).digest()),),
+        store=StoreSettings(),  # never the one that keeps the real books
+        keys=(WrittenKey("doctor", hashlib.sha256(key.encode("ascii")).digest(), KeySettings(), "doctor"),),
     )
     with tempfile.TemporaryDirectory(prefix="trunkline-doctor-") as folder:
         house = open_house(mine, Path(folder))
@@ -115,7 +117,7 @@ def _serve_and_ask(snapshot: Snapshot, model: str, clients: list[str], findings:
             serve_while(house, lambda address: _ask(f"http://{address}", key, model, clients, findings))
         finally:
             house.writer.flush(_FLUSH)
-            spent = usage.totals(house.store, "model", None, None)
+            spent = sums.totals(house.store, "model", None, None)
             close_house(house)
     for total in spent:
         tokens = f"{total.input_tokens:,} tokens in, {total.output_tokens:,} out"

@@ -18,21 +18,27 @@ import msgspec
 import typer
 
 from trunkline.cli import story
+from trunkline.cli.accounts import accounts
 from trunkline.cli.data import Data, fail, opened, output, printable
+from trunkline.cli.prices import found_prices, in_force
 from trunkline.cli.usage import dollars
+from trunkline.config.holders import enrol
 from trunkline.config.load import find_config, load
 from trunkline.config.mistakes import ConfigError
 from trunkline.config.snapshot import Snapshot
 from trunkline.dialects.forms import is_form
 from trunkline.gateway.endpoints import find
-from trunkline.ledger.prices import Prices
+from trunkline.meters.meter import Spent
+from trunkline.meters.windows import Window
 from trunkline.pipeline.exchange import Door
 from trunkline.pipeline.explain import as_request, explain_request
-from trunkline.pipeline.explanation import CandidateTold, Explanation, RouteTold, Seen, Sent
+from trunkline.pipeline.explanation import CandidateTold, Explanation, LimitTold, RouteTold, Seen, Sent
 from trunkline.pipeline.rehearsal import Question, Scene
 from trunkline.pipeline.run import JOBS
 from trunkline.policy.keys import Principal
-from trunkline.store import keys
+from trunkline.store import keys, sums
+from trunkline.store.holders import StoredHolder
+from trunkline.store.keys import LiveKey
 from trunkline.store.place import data_dir
 
 _NOBODY = "none"
@@ -56,7 +62,7 @@ def explain(  # noqa: PLR0913 - a command's options
     Exit status 0: it would be sent; 1: it would be refused, and the client would get the error that is shown.
     """
     if ident is not None:
-        past = story.record(data_dir(data, os.environ), ident)
+        past = story.record(data_dir(data, os.environ), ident, config)
         with output():
             print(msgspec.json.encode(past).decode() if as_json else "\n".join(story.lines(past)))
         return
@@ -70,8 +76,10 @@ def explain(  # noqa: PLR0913 - a command's options
         headers[name] = headers[name] + b", " + value if name in headers else value  # as the listener reads them
     server = snapshot.server
     body = _body(request, server.max_upload if is_form(headers.get(b"content-type", b"")) else server.max_body)
-    question = _question(endpoint, headers, body, _principal(key, snapshot, data))
-    scene = Scene(snapshot, Prices.load(), time.time_ns, time.monotonic, random.random)
+    question = _question(endpoint, headers, body, _principal(key, snapshot, config, data))
+    prices = in_force(found_prices(snapshot, config, data))
+    spent = _spent(data_dir(data, os.environ), config)
+    scene = Scene(snapshot, prices, time.time_ns, time.monotonic, random.random, spent=spent)
     told = asyncio.run(explain_request(scene, question))
     with output():
         print(msgspec.json.encode(told).decode() if as_json else "\n".join(_lines(told)))
@@ -103,23 +111,24 @@ def _body(file: str | None, most: int) -> bytes:
     return body
 
 
-def _principal(name: str, snapshot: Snapshot, data: Path | None) -> Principal:
+def _principal(name: str, snapshot: Snapshot, config: Path | None, data: Path | None) -> Principal:
     """The key of this name, of the configuration or of the store. Raises typer.Exit where there is none."""
     if name == _NOBODY:
         return Principal("", b"")
-    found = next((one for one in snapshot.principals if one.name == name), None)
-    if found is not None:
-        return found
-    known = [one.name for one in snapshot.principals]
     place = data_dir(data, os.environ)
-    if place.is_dir():
-        with opened(place) as store:
-            rows = keys.live(store)[1]
-        row = next((one for one in rows if one.name == name), None)
-        if row is not None:
-            return Principal(row.name, row.digest, None if row.models is None else frozenset(row.models))
-        known += [one.name for one in rows]
-    raise fail(f"There is no key {name!r}.", f"Known are: {', '.join(known) or 'none'}. Without --key, any may be used.")
+    stored: tuple[list[LiveKey], list[StoredHolder]] = ([], [])
+    some = place.is_dir() or snapshot.store.url is not None
+    if some and (name not in {key.name for key in snapshot.keys} or len(snapshot.keys) > len(snapshot.principals)):
+        with opened(place, config=config) as store:
+            stored = keys.everyone(store)[1:]
+    roll = enrol(snapshot.holders, snapshot.keys, *stored)
+    if name in roll.refused:
+        raise fail(f"The key {name!r} is refused: {roll.refused[name]}.", "Correct that first.")
+    found = {one.name: one for one in roll.principals}
+    if name not in found:
+        known = ", ".join(found) or "none"
+        raise fail(f"There is no key {name!r}.", f"Known are: {known}. Without --key, any may be used.")
+    return found[name]
 
 
 def _question(target: str, headers: dict[bytes, bytes], body: bytes, principal: Principal) -> Question:
@@ -130,6 +139,19 @@ def _question(target: str, headers: dict[bytes, bytes], body: bytes, principal: 
         raise fail(f"{why} {path}.", "Name a path such as /v1/chat/completions, /v1/messages or /v1/embeddings.")
     door = Door(endpoint.name, endpoint.dialect, endpoint.named, endpoint.passing)
     return Question(principal, door, endpoint.job, as_request(target, headers, body, endpoint.passing, time.monotonic()))
+
+
+def _spent(place: Path, config: Path | None) -> Spent | None:
+    """What the ledger says that a holder spent."""
+    if not place.is_dir():
+        return None
+
+    async def spent(holder: str, window: Window) -> int:
+        kind, _, name = holder.partition(":")
+        with accounts(place, config) as (store, unstored):
+            return sums.spent(store, kind, name, window.begin, window.end, unstored)
+
+    return spent
 
 
 # what is told ---------------------------------------------------------------------------------------------------------
@@ -145,6 +167,10 @@ def _lines(told: Explanation) -> list[str]:
         lines.append(f"way         {ways[carried.way]}, to {carried.provider}")
         for what, names in (("dropped", carried.dropped), ("fetched", carried.fetched), ("not written", carried.refused)):
             lines += _column(what, list(names))
+    lines += _column("limits", [_limit(one) for one in told.limits])
+    if (reserved := told.reserved) is not None:
+        unpriced = f"; the price of {reserved.unpriced} is not known" if reserved.unpriced else ""
+        lines.append(f"reserved    {reserved.tokens:,} tokens, {dollars(reserved.nano)} at most{unpriced}")
     if (cost := told.cost) is not None:
         most = "; its answer has no limit" if cost.most is None else f", at most {dollars(cost.most)} with its answer"
         lines.append(f"cost        {dollars(cost.least)} for the prompt{most}")
@@ -197,6 +223,18 @@ def _candidate(one: CandidateTold) -> str:
     kind += [f"credential {one.credential}"] if one.credential > 1 else []
     also = f" ({', '.join(kind)})" if kind else ""
     return f"{place:>2}  {one.provider}/{one.model}{also}{': ' if one.reason else ''}{one.reason}"
+
+
+_RATES = {"requests": "requests a minute", "tokens": "tokens a minute", "concurrent": "requests at the same time"}
+
+
+def _limit(one: LimitTold) -> str:
+    kind, _, name = one.holder.partition(":")
+    if one.what != "money":
+        return f"{kind} {name}: {one.amount:,} {_RATES[one.what]}"
+    per = "in all" if one.period == "total" else f"a {one.period} ({one.zone})"
+    spent = "" if one.spent is None else f", {dollars(one.spent)} spent"
+    return f"{kind} {name}: {dollars(one.amount)} {per}{'' if one.hard else ', only told of'}{spent}"
 
 
 def _sent(sent: Sent) -> list[str]:

@@ -7,13 +7,16 @@ from typing import Annotated
 import typer
 
 from trunkline import __version__
-from trunkline.cli import keys, providers, usage
+from trunkline.cli import alerts, holders, keys, prices, providers, usage
+from trunkline.cli.backup import backup, restore
 from trunkline.cli.check import check
 from trunkline.cli.connect import connect
 from trunkline.cli.doctor import doctor
 from trunkline.cli.explain import explain
 from trunkline.cli.init import init
+from trunkline.cli.reconcile import compare
 from trunkline.cli.reload import reload
+from trunkline.cli.reprice import reprice
 from trunkline.cli.serve import serve
 from trunkline.cli.status import status
 
@@ -45,11 +48,20 @@ def trunkline(
 app.command()(serve)
 app.command()(init)
 app.command()(check)
+app.command()(backup)
+app.command()(restore)
 app.command()(connect)
 app.command()(doctor)
 app.command()(explain)
 app.command()(reload)
 app.command()(status)
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(keys.app, name="keys")
+app.add_typer(holders.commands("user"), name="users")
+app.add_typer(holders.commands("team"), name="teams")
+app.add_typer(holders.commands("organisation"), name="organisations")
+app.add_typer(prices.app, name="prices")
 app.add_typer(providers.app, name="providers")
 app.add_typer(usage.app, name="usage")
+usage.app.command()(reprice)
+usage.app.command("reconcile")(compare)

@@ -61,7 +61,7 @@ def try_all(
             known = ", ".join(snapshot.providers)
             raise fail(f"There is no provider {name!r}{suggest(name, snapshot.providers)}", f"Configured are: {known}.")
     wanted = list(dict.fromkeys(names or snapshot.providers))
-    works, prices = True, Prices.load()
+    works, prices = True, Prices.load(snapshot.prices)
     with output():
         for name in wanted:
             verdict = asyncio.run(_try(snapshot, prices, name, model))

@@ -21,8 +21,10 @@ from trunkline.config.snapshot import Snapshot
 from trunkline.config.values import endpoint
 from trunkline.house import House, close_house, first_key, open_house
 from trunkline.providers.catalog import ollama_base_url
+from trunkline.store.engine import Store, open_store
 from trunkline.store.errors import StoreError
 from trunkline.store.place import data_dir
+from trunkline.supervisor import supervise
 
 _PROBE_SECONDS = 0.05
 
@@ -37,20 +39,31 @@ def serve(
     try:
         path = find_config(config, os.environ, Path.cwd())
         source = Source(path, os.environ, ollama_running=path is None and _has_ollama(os.environ))
-        snapshot = source.load()
-        house = open_house(snapshot, data_dir(data, os.environ), source)
-    except (ConfigError, StoreError) as error:
+        snapshot, place = source.load(), data_dir(data, os.environ)
+        if snapshot.server.workers > 1:
+            raise typer.Exit(supervise(snapshot, source, place, lambda *doors: _greet_for_all(snapshot, place, doors)))
+        _serve_alone(open_house(snapshot, place, source))
+    except (ConfigError, ListenError, StoreError) as error:
         print(error, file=sys.stderr)
         raise typer.Exit(1) from None
-    for warning in snapshot.warnings:
+
+
+def _serve_alone(house: House) -> None:
+    for warning in house.snapshot.warnings:
         house.log.event("warning", warning)
     try:
-        serve_house(house, lambda listen, admin: _greet(house, listen, admin))
-    except (ListenError, StoreError) as error:
-        print(error, file=sys.stderr)
-        raise typer.Exit(1) from None
+        serve_house(house, lambda *doors: _greet(house.snapshot, house.store, house.data, doors))
     finally:
         close_house(house)
+
+
+def _greet_for_all(snapshot: Snapshot, data: Path, doors: tuple[str, str]) -> None:
+    """The banner of several workers, none of which has begun; the store is made, checked and brought up to date for all."""
+    store = open_store(data, snapshot.store.url)
+    try:
+        _greet(snapshot, store, data, doors)
+    finally:
+        store.close()
 
 
 def _has_ollama(environ: Mapping[str, str]) -> bool:
@@ -65,21 +78,21 @@ def _has_ollama(environ: Mapping[str, str]) -> bool:
         return False
 
 
-def _greet(house: House, listen: str, admin: str) -> None:
-    """The banner, on standard error: logs are on standard output."""
-    snapshot = house.snapshot
+def _greet(snapshot: Snapshot, store: Store, data: Path, doors: tuple[str, str]) -> None:
+    """The banner, on standard error: logs are on standard output. `doors`: the addresses of both listeners."""
+    listen, admin = doors
     scheme = "https" if snapshot.server.tls_cert else "http"
     lines = [
         "",
         f"  Trunkline serves {scheme}://{listen}/v1   health and metrics: http://{admin}/metrics",
-        f"  Configuration: {snapshot.source}   data: {house.data}",
+        f"  Configuration: {snapshot.source}   data: {data}",
         f"  Providers: {', '.join(sorted(snapshot.providers))}",
     ]
-    key = first_key(house)
+    key = first_key(snapshot, store)
     if key is not None:
         lines += ["", f"  Your first client key, shown only this once:  {key}"]
     lines += ["", "  Try:", *_example(snapshot, f"{scheme}://{listen}", key or "$TRUNKLINE_KEY"), ""]
-    if key is None and not snapshot.principals:
+    if key is None and not snapshot.keys:
         lines += ["  Another key: trunkline keys create NAME", ""]
     print("\n".join(lines), file=sys.stderr, flush=True)
 

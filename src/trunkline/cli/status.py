@@ -19,7 +19,7 @@ from trunkline.cli.data import fail, output, printable
 from trunkline.cli.usage import bar
 from trunkline.config import values
 from trunkline.edge.pool import Told
-from trunkline.pipeline.status import Status, TargetTold
+from trunkline.pipeline.status import Status, TargetTold, WorkerTold
 from trunkline.routing.condition import Condition
 
 _USUAL = "http://127.0.0.1:4001"
@@ -102,7 +102,10 @@ def _drawn(told: Status) -> Group:
         f"journal        {_journal(told)}",
         "",
     ]
-    parts: list[str | Table] = [*lines, _targets(told.targets) if told.targets else "No target was asked yet."]
+    parts: list[str | Table] = [*lines]
+    if told.workers:
+        parts += [_workers(told.workers), ""]
+    parts.append(_targets(told.targets) if told.targets else "No target was asked yet.")
     if told.others:
         parts.append(f"{told.others:,} more are not shown")
     if told.pools:
@@ -136,6 +139,16 @@ def _targets(targets: tuple[TargetTold, ...]) -> Table:
             _first_token(now),
         ]
         table.add_row(*row, *([_left(now)] if told_left else []))
+    return table
+
+
+def _workers(workers: tuple[WorkerTold, ...]) -> Table:
+    table = _table("worker", "state", "process", "up", "in flight", "generation", "backlog", "replaced")
+    for one in workers:
+        colour = {"serving": "green", "draining": "yellow"}.get(one.state, "red")
+        process = "" if one.process is None else str(one.process)
+        counts = (_span(one.uptime), f"{one.in_flight:,}", str(one.generation), f"{one.backlog:,}", f"{one.deaths:,}")
+        table.add_row(str(one.worker), f"[{colour}]{one.state}[/]", process, *counts)
     return table
 
 

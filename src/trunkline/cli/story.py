@@ -7,16 +7,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from trunkline.cli.accounts import accounts
 from trunkline.cli.data import fail, printable
-from trunkline.cli.usage import accounts, dollars
-from trunkline.pipeline.exchange import Step
+from trunkline.cli.usage import dollars
 from trunkline.pipeline.trail import Trail, read
+from trunkline.pipeline.use import Step
 from trunkline.store import usage
 
 
-def record(data: Path, ident: str) -> dict[str, Any]:
+def record(data: Path, ident: str, config: Path | None = None) -> dict[str, Any]:
     """The row of the request `ident`, from the journal or the store; its trail as a `Trail`. Raises typer.Exit."""
-    with accounts(data) as (store, unstored):
+    with accounts(data, config) as (store, unstored):
         row: Mapping[str, Any] | None = next((one for one in unstored if one["id"] == ident), None) or usage.find(store, ident)
     if row is None:
         raise fail(
@@ -67,7 +68,9 @@ def _told(step: Step) -> str:
     credential = f" with credential {step.seat + 1}" if step.seat else ""
     beside = ", asked beside the one before" if step.hedged else ""
     what = f"{step.error}{f', status {step.status}' if step.status else ''}" if step.error else "answered"
-    return f"+{step.began_ms} ms  {step.provider}/{step.model}{credential}{beside}: {what} after {step.took_ms} ms"
+    cost = "" if step.nano is None else f", {dollars(step.nano)}"
+    used = f", {step.input:,} in, {step.output:,} out{cost}" if step.input or step.output else cost
+    return f"+{step.began_ms} ms  {step.provider}/{step.model}{credential}{beside}: {what} after {step.took_ms} ms{used}"
 
 
 def _target(row: Mapping[str, Any]) -> str:

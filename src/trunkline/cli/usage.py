@@ -1,4 +1,4 @@
-"""`trunkline usage`: what was used and what it cost, as totals or record by record. Reads, and changes nothing.
+"""`trunkline usage`: what was used and what it cost, as totals or record by record. Reads, but for `prune`.
 
 Records that are still only in the journal count too, beside a running gateway and without one.
 """
@@ -6,75 +6,91 @@ Records that are still only in the journal count too, beside a running gateway a
 from __future__ import annotations
 
 import os
-import re
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from trunkline.cli.data import Data, fail, opened, output, printable
-from trunkline.ledger.record import Row, row
-from trunkline.ledger.segment import settled
-from trunkline.store import usage
-from trunkline.store.engine import Store
-from trunkline.store.place import JOURNAL, data_dir
+from trunkline.cli.accounts import (
+    Key,
+    Model,
+    Organisation,
+    Provider,
+    Since,
+    Team,
+    Until,
+    User,
+    accounts,
+    chosen,
+    moment,
+    time_zone,
+)
+from trunkline.cli.data import Config, Data, opened, output, printable
+from trunkline.cli.export import export
+from trunkline.store import retention, sums, usage
+from trunkline.store.place import data_dir
 
 app = typer.Typer(help="Show what was used and what it cost.", invoke_without_command=True)
 
 _BAR = 20
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
-_SPAN = re.compile(r"(\d{1,6})([mhdw])")
-_DAY = 86_400
-_LATEST = 2**63 - 1
-_MINUTES = {"m": 1, "h": 60, "d": 1440, "w": 10080}
+_PAUSE = 0.02
+"""Seconds between two pieces of a deletion: a gateway beside it must be able to write."""
 
 
 class By(StrEnum):
     """What totals are grouped by."""
 
     day = "day"
+    hour = "hour"
     key = "key"
+    user = "user"
+    team = "team"
+    organisation = "organisation"
     model = "model"
     provider = "provider"
+    target = "target"
 
 
-class Format(StrEnum):
-    """How records are written."""
-
-    jsonl = "jsonl"
-
-
-Since = Annotated[str | None, typer.Option("--since", help="From then on: 90m, 12h, 7d, 4w ago, or a date (UTC).")]
-Until = Annotated[str | None, typer.Option("--until", help="Up to then: as --since; a date is meant whole.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON; costs in nano-dollars.")]
 
 
 @app.callback()
-def totals(
+def totals(  # noqa: PLR0913 - a command's options
     context: typer.Context,
     by: Annotated[By, typer.Option("--by", help="Group by this.")] = By.day,
     since: Since = None,
     until: Until = None,
+    key: Key = None,
+    user: User = None,
+    team: Team = None,
+    organisation: Organisation = None,
+    model: Model = None,
+    provider: Provider = None,
+    zone: Annotated[str, typer.Option("--zone", help="Whose days and hours, such as Europe/Berlin.")] = "UTC",
     data: Data = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the totals as JSON; costs in nano-dollars.")] = False,
+    config: Config = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Show totals by day, key, model or provider."""
+    """Show totals by day, key, model and so on."""
     if context.invoked_subcommand is not None:
         sources = {name: context.get_parameter_source(name) for name in context.params}
         if given := [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]:
             word = context.invoked_subcommand
             raise typer.BadParameter(f"Options of {word} stand after it: before it, {', '.join(given)} would not count.")
         return
-    with accounts(data_dir(data, os.environ)) as (store, unstored):
-        found = usage.totals(store, by.value, moment(since), moment(until, end=True), unstored)
+    only = chosen(key=key, user=user, team=team, organisation=organisation, model=model, provider=provider)
+    view = sums.View(only, time_zone(zone))
+    bounds = moment(since, zone=view.zone), moment(until, end=True, zone=view.zone)
+    with accounts(data_dir(data, os.environ), config) as (store, unstored):
+        found = sums.totals(store, by.value, *bounds, unstored, view)
     with output():
         if as_json:
             sys.stdout.buffer.write(msgspec.json.encode(found) + b"\n")
@@ -82,48 +98,53 @@ def totals(
             _print(by.value, found)
 
 
-@app.command()
-def export(
-    form: Annotated[Format, typer.Option("--format", help="One JSON object per line.")] = Format.jsonl,  # noqa: ARG001 - the only one
-    since: Since = None,
-    until: Until = None,
+@app.command("list")
+def latest(  # noqa: PLR0913 - a command's options
+    key: Key = None,
+    user: User = None,
+    team: Team = None,
+    organisation: Organisation = None,
+    model: Model = None,
+    provider: Provider = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many at most.")] = 20,
     data: Data = None,
+    config: Config = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Write every record to stdout, in order of time, however many there are."""
-    encode = msgspec.json.Encoder().encode
-    with accounts(data_dir(data, os.environ)) as (store, unstored), output():
-        for record in usage.export(store, moment(since), moment(until, end=True), unstored):
-            sys.stdout.buffer.write(encode(record) + b"\n")
+    """Show the newest records, newest first."""
+    only = chosen(key=key, user=user, team=team, organisation=organisation, model=model, provider=provider)
+    with accounts(data_dir(data, os.environ), config) as (store, unstored):
+        found = usage.latest(store, only, limit, unstored)
+    with output():
+        if as_json:
+            sys.stdout.buffer.write(msgspec.json.encode(found) + b"\n")
+        else:
+            _print_list(found)
 
 
-@contextmanager
-def accounts(data: Path) -> Iterator[tuple[Store, list[Row]]]:
-    """The store of a data directory, and the rows of its journal, which is read first."""
-    try:
-        unstored = [row(settlement) for settlement in settled(data / JOURNAL)]
-    except OSError as error:
-        raise fail(f"The journal {data / JOURNAL} cannot be read: {error.strerror}.", "Make it readable.") from error
-    with opened(data) as store:
-        yield store, unstored
+app.command()(export)
 
 
-def moment(text: str | None, *, end: bool = False) -> int | None:
-    """Nanoseconds since the epoch for `7d` (ago) or an ISO date or time (UTC where it names no zone); None for None.
-
-    With `end`, a date means the end of that day. A time that no record can have becomes the nearest that one can. Raises
-    typer.BadParameter for anything else.
-    """
-    if text is None:
-        return None
-    if span := _SPAN.fullmatch(text):
-        return max(time.time_ns() - int(span[1]) * _MINUTES[span[2]] * 60 * 1_000_000_000, 0)
-    try:
-        when = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is neither a span such as 7d nor a date such as 2026-01-31.") from error
-    when = when if when.tzinfo else when.replace(tzinfo=UTC)
-    seconds = int(when.timestamp()) + (_DAY if end and len(text) == len("2026-01-31") else 0)
-    return max(0, min(seconds * 1_000_000_000, _LATEST))
+@app.command()
+def prune(
+    older_than: Annotated[str, typer.Option("--older-than", help="Such as 90d or 52w; or a date: from before then.")],
+    data: Data = None,
+    config: Config = None,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many there are.")] = False,
+) -> None:
+    """Delete old records. Totals stay as they are, and so do budgets."""
+    before = min(moment(older_than) or 0, time.time_ns())
+    with opened(data_dir(data, os.environ), config=config) as store:
+        if dry_run:
+            typer.echo(f"{retention.count(store, before):,} records would be deleted.")
+            return
+        deleted = gone = retention.prune(store, before)
+        while gone == retention.BATCH:
+            time.sleep(_PAUSE)
+            gone = retention.prune(store, before)
+            deleted += gone
+    typer.echo(f"{deleted:,} records were deleted; totals stay as they were.")
 
 
 def dollars(nano: int) -> str:
@@ -140,14 +161,14 @@ def bar(value: int, largest: int, width: int = _BAR) -> str:
     return "█" * full + (_EIGHTHS[rest] if rest else "▏" * (not full and value > 0))
 
 
-def _print(by: str, found: list[usage.Total]) -> None:
+def _print(by: str, found: list[sums.Total]) -> None:
     """The totals as a table; the bar shows cost, or tokens where nothing has a price."""
     if not found:
         typer.echo("No requests in this time.")
         return
     table = Table(by, box=None, pad_edge=False, show_footer=len(found) > 1)
     table.columns[0].footer = "total"
-    total = usage.Total("total")
+    total = sums.Total("total")
     for one in found:
         total.add(one)
     columns = ("requests", "input", "cached", "output", "cost")
@@ -157,11 +178,33 @@ def _print(by: str, found: list[usage.Total]) -> None:
     weights = [one.cost_nano if total.cost_nano else one.input_tokens + one.output_tokens for one in found]
     for one, weight in zip(found, weights, strict=True):
         table.add_row(printable(one.name), *_cells(one), bar(weight, max(weights)))
-    Console(markup=False, emoji=False, highlight=False).print(table)
+    _console().print(table)
     if total.unpriced:
         typer.echo(f"{total.unpriced:,} requests have no known price; their cost is not counted.", err=True)
 
 
-def _cells(total: usage.Total) -> tuple[str, ...]:
+def _cells(total: sums.Total) -> tuple[str, ...]:
     counts = (total.requests, total.input_tokens, total.cache_read_tokens, total.output_tokens)
     return (*(f"{count:,}" for count in counts), dollars(total.cost_nano))
+
+
+def _print_list(rows: Sequence[Mapping[str, Any]]) -> None:
+    """The records as a table."""
+    if not rows:
+        typer.echo("No such requests.")
+        return
+    table = Table("started (UTC)", "key", "model", "provider", "outcome", box=None, pad_edge=False)
+    for name in ("input", "output", "cost", "ms"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("id", no_wrap=True)
+    for row in rows:
+        when = datetime.fromtimestamp(row["started_ns"] // 1_000_000_000, UTC)
+        names = (printable(str(row[name])) for name in ("key", "model", "provider", "outcome"))
+        cost = "" if row["cost_nano"] is None else dollars(row["cost_nano"])
+        counts = (f"{row['input_tokens']:,}", f"{row['output_tokens']:,}", cost, f"{row['duration_us'] // 1000:,}")
+        table.add_row(f"{when:%Y-%m-%d %H:%M:%S}", *names, *counts, printable(row["id"]))
+    _console().print(table)
+
+
+def _console() -> Console:
+    return Console(markup=False, emoji=False, highlight=False)

@@ -5,28 +5,41 @@ Here are the mistakes that one part makes about another. The shape of single fie
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable
+from importlib.util import find_spec
 
+import msgspec
+
+from trunkline.config.access import Known, compile_access
+from trunkline.config.alerts import compile_alerts
+from trunkline.config.holders import enrol
 from trunkline.config.mistakes import KeyPath
+from trunkline.config.prices import compile_prices
 from trunkline.config.providers import ECHO, compile_provider
 from trunkline.config.proxy import is_loopback
 from trunkline.config.reach import Context, existing_file
 from trunkline.config.routes import Routes
-from trunkline.config.schema import KeySpec, Server, ServerTls
+from trunkline.config.schema import Ledger, Redis, Server, ServerTls, Store
 from trunkline.config.schema_providers import ProviderSpec
 from trunkline.config.snapshot import (
+    MAX_WORKERS,
+    DrainSettings,
     LedgerSettings,
     LogSettings,
     MediaSettings,
     MemorySettings,
     ServerSettings,
     Snapshot,
+    StoreSettings,
 )
-from trunkline.config.validate import Written, suggest
+from trunkline.config.tokens import compile_tokens
+from trunkline.config.validate import Written
 from trunkline.edge.limits import ServerLimits
 from trunkline.edge.tls import server_context
-from trunkline.policy.keys import Principal
+from trunkline.meters.url import RedisSettings
+from trunkline.policy.addresses import Networks
+
+_LONGEST_WAIT = 1.0
+"""Seconds a request may be let wait for Redis."""
 
 
 def compile_snapshot(written: Written, context: Context, source: str) -> Snapshot:
@@ -41,14 +54,22 @@ def compile_snapshot(written: Written, context: Context, source: str) -> Snapsho
         made = next((found for pattern in patterns if (found := pattern.made(name))), None)
         return entries.get(name) or (made.entry if made else None)
 
+    keys = compile_access(written, Known(meaning, written.model_names, names), context)
     return Snapshot(
-        server=_server(written.server, context),
+        server=_server(written.server, context, shared=written.redis.url is not None),
         log=LogSettings(written.log.format, written.log.level),
-        ledger=LedgerSettings(written.ledger.required),
+        ledger=_ledger(written.ledger),
+        store=compile_store(written.store, context),
+        redis=_redis(written.redis, context),
         providers=providers,
         routes=routes,
+        prices=compile_prices(written.prices, names, context),
         patterns=patterns,
-        principals=_principals(written, meaning, names, context),
+        principals=enrol(written.holders, keys).principals,
+        keys=keys,
+        holders=written.holders,
+        tokens=compile_tokens(written.tokens, context),
+        alerts=compile_alerts(written.alerts, context),
         source=source,
         client_secrets=tuple(
             spec.secret.get_secret_value().encode("ascii") for spec in written.keys.values() if spec.secret is not None
@@ -56,8 +77,39 @@ def compile_snapshot(written: Written, context: Context, source: str) -> Snapsho
     )
 
 
-def _server(server: Server, context: Context) -> ServerSettings:
+def _ledger(ledger: Ledger) -> LedgerSettings:
+    told = ledger.model_dump(exclude={"disconnect", "drain"})
+    drain = DrainSettings(**ledger.drain.model_dump()) if ledger.disconnect == "drain" else None
+    return LedgerSettings(**told, drain=drain)
+
+
+def compile_store(store: Store, context: Context) -> StoreSettings:
+    """Where keys and accounts are; files are found from the configuration's folder."""
+    url = store.url
+    if url is None or url.ca is None:
+        return StoreSettings(url)
+    return StoreSettings(msgspec.structs.replace(url, ca=existing_file(url.ca, ("store", "url"), context)))
+
+
+def _redis(redis: Redis, context: Context) -> RedisSettings | None:
+    if redis.url is None:
+        return None
+    if find_spec("hiredis") is None:
+        context.report(("redis", "url"), "needs what is not installed here: pip install 'trunkline[redis]'")
+    if redis.timeout > _LONGEST_WAIT:
+        context.report(("redis", "timeout"), "must be at most 1s: every request may have to wait so long")
+    ca = redis.url.ca and existing_file(redis.url.ca, ("redis", "url"), context)
+    return RedisSettings(msgspec.structs.replace(redis.url, ca=ca), redis.timeout, redis.prefix)
+
+
+def _server(server: Server, context: Context, *, shared: bool) -> ServerSettings:
+    """`shared`: processes count limits and budgets together."""
     limits = server.limits
+    if server.workers > MAX_WORKERS:
+        context.report(("server", "workers"), f"must be at most {MAX_WORKERS}")
+    if server.workers > 1 and not shared:
+        reason = "several processes count limits and budgets together only through Redis"
+        context.report(("server", "workers"), f"{reason}: set redis.url, or leave it at 1")
     if server.listen == server.admin and server.listen.port:
         context.report(("server", "admin"), "must not be the same address as listen")
     if not is_loopback(server.admin.host):
@@ -66,8 +118,10 @@ def _server(server: Server, context: Context) -> ServerSettings:
     return ServerSettings(
         listen=server.listen,
         admin=server.admin,
+        workers=server.workers,
         tls_cert=cert,
         tls_key=key,
+        trusted_proxies=Networks(server.trusted_proxies) if server.trusted_proxies else None,
         cors_origins=tuple(server.cors.origins),
         limits=ServerLimits(
             max_header=limits.max_header,
@@ -99,59 +153,3 @@ def _certificate(tls: ServerTls, context: Context) -> tuple[str, str]:
     except OSError as error:
         context.report(path, f"the certificate and its key must be a pair of PEM files without a password: {error.strerror}")
     return cert, key
-
-
-def _principals(
-    written: Written, meaning: Callable[[str], str | None], names: Iterable[str], context: Context
-) -> tuple[Principal, ...]:
-    """`meaning`: the entry of the model that has a name, if one has; `names`: of the providers."""
-    by_name: dict[str, int] = {}
-    by_digest: dict[bytes, int] = {}
-    principals = []
-    for index, spec in written.keys.items():
-        path: KeyPath = ("keys", index)
-        if (first := by_name.setdefault(spec.name, index)) != index:
-            context.report((*path, "name"), f"keys[{first}] has the same name")
-        named: list[tuple[KeyPath, str]] = [((*path, "models", place), model) for place, model in enumerate(spec.models or ())]
-        named += [((*path, "aliases", alias), model) for alias, model in spec.aliases.items()]
-        for here, model in named:
-            if meaning(model) is None:
-                _check_allowed(model, here, written.model_names, names, context)
-        if (digest := _digest(spec)) is None:
-            context.report(path, "give either secret or hash")
-            continue
-        if (first := by_digest.setdefault(digest, index)) != index:
-            context.report((*path, "secret" if spec.secret else "hash"), f"keys[{first}] has the same secret")
-        models = None if spec.models is None else frozenset(spec.models)
-        principal = Principal(spec.name, digest, models, spec.aliases, frozenset(spec.tags), spec.priority)
-        _check_aliases(principal, meaning, (*path, "aliases"), context)
-        principals.append(principal)
-    return tuple(principals)
-
-
-def _check_aliases(principal: Principal, meaning: Callable[[str], str | None], path: KeyPath, context: Context) -> None:
-    for alias, model in principal.aliases.items():
-        if "*" in alias or "*" in model:
-            context.report((*path, alias), "takes no *: one name for one model")
-        elif not principal.may_use(model, meaning(model) or ""):
-            context.warn((*path, alias), f"this key may not use {model!r}, so the name is of no use to it")
-
-
-def _digest(spec: KeySpec) -> bytes | None:
-    """SHA-256 of the secret; None where there is not exactly one way to have it."""
-    if (spec.secret is None) == (spec.hash is None):
-        return None
-    return spec.hash if spec.secret is None else hashlib.sha256(spec.secret.get_secret_value().encode("ascii")).digest()
-
-
-def _check_allowed(model: str, path: KeyPath, models: Iterable[str], names: Iterable[str], context: Context) -> None:
-    """What a key may use must exist: a misspelt name would be a key that cannot do what it was made for."""
-    provider, slash, _ = model.partition("/")
-    if model in models or (slash and provider in names):
-        return
-    if slash:
-        context.report(path, f"there is no provider {provider!r}{suggest(provider, names)}")
-    elif model in names:
-        context.report(path, f"{model!r} is a provider; for every model of it write '{model}/*'")
-    else:
-        context.report(path, f"there is no model {model!r}{suggest(model, models)}")

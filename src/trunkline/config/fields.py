@@ -10,11 +10,17 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainValidator, SecretStr, model_validator
 
 from trunkline.config import values
+from trunkline.meters import url as redis_url
+from trunkline.store import url as store_url
 
 Duration = Annotated[float, PlainValidator(values.duration, json_schema_input_type=float | str)]
 DurationOrZero = Annotated[float, PlainValidator(values.duration_or_zero, json_schema_input_type=float | str)]
+Retention = Annotated[int, PlainValidator(values.retention, json_schema_input_type=str)]
 Size = Annotated[int, PlainValidator(values.size, json_schema_input_type=int | str)]
 Share = Annotated[float, PlainValidator(values.share, json_schema_input_type=float | str)]
+Dollars = Annotated[int, PlainValidator(values.dollars, json_schema_input_type=float | str)]
+Portion = Annotated[int, PlainValidator(values.portion, json_schema_input_type=float | str)]
+Moment = Annotated[int, PlainValidator(values.moment, json_schema_input_type=str)]
 Glob = Annotated[str, PlainValidator(values.glob, json_schema_input_type=str)]
 Count = Annotated[int, PlainValidator(values.count, json_schema_input_type=int | str)]
 ListenAddress = Annotated[values.Address, PlainValidator(values.address, json_schema_input_type=str)]
@@ -45,6 +51,10 @@ def _proxy(value: object) -> values.ProxyAddress | Literal["none"]:
 
 
 ProxyUrl = Annotated[values.ProxyAddress | Literal["none"], PlainValidator(_proxy, json_schema_input_type=str)]
+
+StoreAddress = Annotated[store_url.StoreUrl, PlainValidator(store_url.parse, json_schema_input_type=str)]
+RedisAddress = Annotated[redis_url.RedisUrl, PlainValidator(redis_url.parse, json_schema_input_type=str)]
+RedisPrefix = Annotated[str, PlainValidator(redis_url.prefix, json_schema_input_type=str)]
 
 
 def blank_too(schema: dict[str, Any]) -> None:

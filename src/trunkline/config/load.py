@@ -10,18 +10,18 @@ from pathlib import Path
 
 import msgspec
 
-from trunkline.config.compile import compile_snapshot
+from trunkline.config.compile import compile_snapshot, compile_store
 from trunkline.config.document import MAX_BYTES, Document, parse
 from trunkline.config.interpolate import Interpolator
 from trunkline.config.mistakes import ConfigError, KeyPath, Mistake, Mistakes, Place, dotted
 from trunkline.config.overrides import override
 from trunkline.config.reach import Context
 from trunkline.config.secrets import permission_warning, secret_values
-from trunkline.config.snapshot import Snapshot
+from trunkline.config.snapshot import Snapshot, StoreSettings
 from trunkline.config.validate import validate
 from trunkline.providers.catalog import catalog
 
-__all__ = ["ConfigError", "Mistake", "Snapshot", "find_config", "load"]
+__all__ = ["ConfigError", "Mistake", "Snapshot", "find_config", "load", "load_store"]
 
 DEFAULT_NAME = "trunkline.yaml"
 NO_FILE = "environment"
@@ -65,11 +65,35 @@ def load(path: Path | None, environ: Mapping[str, str], *, ollama_running: bool 
         place = document.place(at)
         warnings.append(str(Mistake(place.file, place.line, dotted(at), message)))
 
-    context = Context(environ, base, report, warn)
+    def where(at: KeyPath) -> str:
+        place = document.place(at)
+        return str(Mistake(place.file, place.line, dotted(at), ""))
+
+    context = Context(environ, base, report, warn, where)
     snapshot = compile_snapshot(validate(document, mistakes), context, document.source)
     if mistakes:
         raise mistakes.error()
     return msgspec.structs.replace(snapshot, warnings=tuple(warnings))
+
+
+def load_store(path: Path | None, environ: Mapping[str, str]) -> StoreSettings:
+    """Only where the store is: for who needs no more, mistakes elsewhere do not matter. Raises `ConfigError`."""
+    mistakes = Mistakes()
+    base = Path() if path is None else path.absolute().parent
+    interpolate = Interpolator(base, environ, mistakes)
+    document = Document(NO_FILE) if path is None else _read(path, interpolate, mistakes, [])
+    override(document, environ, mistakes)
+    interpolate.report(document)
+    if isinstance(document.value, dict):
+        document.value = {name: value for name, value in document.value.items() if name == "store"}
+    mistakes.secrets.update(secret for _, secret in secret_values(document.value))
+    context = Context(
+        environ, base, lambda at, message: mistakes.add(document.place(at), at, message), lambda _at, _message: None
+    )
+    settings = compile_store(validate(document, mistakes).store, context)
+    if mistakes.near(("store",)):
+        raise mistakes.error()
+    return settings
 
 
 def _found(environ: Mapping[str, str], *, ollama_running: bool) -> Document:

@@ -16,6 +16,7 @@ from trunkline import __version__
 from trunkline.canon.wire import Deadlines, Origin
 from trunkline.config import values
 from trunkline.config.clouds import CLOUDS, Place
+from trunkline.config.holders import limited
 from trunkline.config.mistakes import SHORTEST_SECRET, KeyPath
 from trunkline.config.reach import Context, origin
 from trunkline.config.schema_models import Timeouts
@@ -88,6 +89,7 @@ def compile_provider(name: str, spec: ProviderSpec, context: Context) -> Provide
         max_stream=spec.max_stream,
         breaker=spec.breaker,
         slow=math.inf if spec.slow is None else spec.slow,
+        limits=limited(f"provider:{name}", spec.limits),
     )
     others = [_head(place.endpoint, (carrier, prefix + other.get_secret_value()), extra) for other in keys[1:]]
     seats = tuple(msgspec.structs.replace(provider, head=head, seat=n) for n, head in enumerate(others, 1))

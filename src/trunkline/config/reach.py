@@ -15,7 +15,7 @@ import msgspec
 
 from trunkline.canon.wire import Origin, Proxy, TlsSettings
 from trunkline.config import values
-from trunkline.config.mistakes import KeyPath
+from trunkline.config.mistakes import KeyPath, dotted
 from trunkline.config.proxy import proxy_for
 from trunkline.config.schema_providers import ProviderSpec, ProviderTls
 from trunkline.edge.tls import client_context
@@ -29,6 +29,8 @@ class Context(msgspec.Struct):
     """The folder that relative paths start from."""
     report: Callable[[KeyPath, str], None]
     warn: Callable[[KeyPath, str], None]
+    where: Callable[[KeyPath], str] = dotted
+    """How people are told of a place: file, line and path."""
 
 
 def origin(endpoint: values.Endpoint, spec: ProviderSpec, path: KeyPath, context: Context) -> Origin:

@@ -15,11 +15,12 @@ import msgspec
 from trunkline.config.load import load
 from trunkline.config.mistakes import ConfigError, Mistake
 from trunkline.config.routes import STAR
+from trunkline.config.schema_holders import KINDS, Kind
 from trunkline.config.snapshot import LogSettings, ServerSettings, Snapshot
 
 SETTLED = 1.0
 """Seconds a changed file must be left alone before it is read: somebody may still be writing."""
-_AT_ONCE = frozenset({"max_upload", "max_requests", "drain_timeout", "drain_grace", "watch"})
+_AT_ONCE = frozenset({"max_upload", "max_requests", "drain_timeout", "drain_grace", "trusted_proxies", "watch"})
 """Settings of the server that are looked up when they are needed; the others are taken once, at the start."""
 _WRITTEN = {
     "tls_cert": "tls.cert",
@@ -98,6 +99,9 @@ class Change(msgspec.Struct, frozen=True):
     models: Difference
     """Also changed where one of its providers is."""
     keys: Difference
+    """Also changed where somebody is whom one belongs to."""
+    holders: Mapping[Kind, Difference]
+    """Users, teams and organisations."""
     settings: tuple[str, ...]
     """Other fields that change now, as they are written: `log.level`."""
     later: tuple[str, ...]
@@ -106,7 +110,9 @@ class Change(msgspec.Struct, frozen=True):
     def told(self) -> dict[str, str]:
         """What changes, in words: `models_added` and so on, each with its names. Empty where nothing does."""
         found: dict[str, str] = {}
-        for name, difference in (("providers", self.providers), ("models", self.models), ("keys", self.keys)):
+        parts = {"providers": self.providers, "models": self.models, "keys": self.keys}
+        parts |= {f"{kind}s": difference for kind, difference in self.holders.items()}
+        for name, difference in parts.items():
             for how, names in msgspec.structs.asdict(difference).items():
                 if names:
                     found[f"{name}_{how}"] = ", ".join(names)
@@ -131,27 +137,54 @@ def change(old: Snapshot, new: Snapshot) -> Change:
         now.append("log.level")
     if old.log.format != new.log.format:
         later.append("log.format")
-    if old.ledger != new.ledger:
-        now.append("ledger.required")
-    next_one = msgspec.structs.replace(new, server=server, log=LogSettings(old.log.format, new.log.level))
+    now += [f"ledger.{name}" for name in new.ledger.__struct_fields__ if getattr(old.ledger, name) != getattr(new.ledger, name)]
+    if old.prices != new.prices:
+        now.append("prices")
+    if old.alerts != new.alerts:
+        now.append("alerts")
+    now += [f"tokens.{name}" for name in _unequal(_issuers(old), _issuers(new))]
+    if old.store != new.store:
+        later.append("store.url")
+    later += _redis(old, new)
+    log = LogSettings(old.log.format, new.log.level)
+    next_one = msgspec.structs.replace(new, server=server, log=log, store=old.store, redis=old.redis)
     return Change(
         snapshot=next_one,
         providers=_difference(old.providers, new.providers),
         models=_difference(_models(old), _models(new)),
-        keys=_difference(
-            {principal.name: principal for principal in old.principals},
-            {principal.name: principal for principal in new.principals},
-        ),
+        keys=_difference(_keys(old), _keys(new)),
+        holders={kind: _difference(old.holders[kind], new.holders[kind]) for kind in KINDS},
         settings=tuple(now),
         later=tuple(later),
     )
 
 
+def _redis(old: Snapshot, new: Snapshot) -> list[str]:
+    if old.redis is None or new.redis is None:
+        return ["redis.url"] if old.redis is not new.redis else []
+    return [f"redis.{name}" for name in old.redis.__struct_fields__ if getattr(old.redis, name) != getattr(new.redis, name)]
+
+
 def _filled(snapshot: Snapshot) -> list[str]:
     """The sections that say something."""
     providers = not all(provider.builtin for provider in snapshot.providers.values())
-    found = {"providers": providers, "models": bool(_models(snapshot)), "keys": bool(snapshot.principals)}
+    found = {"providers": providers, "models": bool(_models(snapshot)), "keys": bool(snapshot.keys)}
+    found["tokens"] = bool(snapshot.tokens)
     return [name for name, says in found.items() if says]
+
+
+def _issuers(snapshot: Snapshot) -> dict[str, Any]:
+    return {issuer.asked.name: issuer for issuer in snapshot.tokens}
+
+
+def _unequal(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    return sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+
+
+def _keys(snapshot: Snapshot) -> dict[str, Any]:
+    """By name: what is written of each, wherever that stands, and what it comes to."""
+    made = {principal.name: principal for principal in snapshot.principals}
+    return {key.name: (key.digest, key.spec, made.get(key.name)) for key in snapshot.keys}
 
 
 def _models(snapshot: Snapshot) -> dict[str, Any]:

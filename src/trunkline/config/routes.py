@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from trunkline.canon.facts import Facts
+from trunkline.config.holders import limited
 from trunkline.config.mistakes import KeyPath
 from trunkline.config.providers import deadlines
 from trunkline.config.reach import Context
@@ -149,6 +150,7 @@ class Routes:
             hedge=Hedge(spec.hedge.after, spec.hedge.share) if spec.hedge is not None else None,
             looks=looks | ({"size"} if spec.strategy == "cost" else set()),
             entry=name,
+            limits=limited(f"model:{name}", spec.limits),
         )
 
     def _targets(self, written: TargetSpec, spec: ModelSpec, path: KeyPath, *, star: bool) -> list[Target]:

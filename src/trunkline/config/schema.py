@@ -12,24 +12,30 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from trunkline.config.fields import (
-    ClientSecret,
     CorsOrigin,
     Count,
-    Digest,
     Duration,
     DurationOrZero,
     ListenAddress,
     ModelName,
+    RedisAddress,
+    RedisPrefix,
+    Retention,
     Section,
     Size,
     Slug,
+    StoreAddress,
     blank_too,
     or_empty,
 )
+from trunkline.config.schema_alerts import AlertsSpec
+from trunkline.config.schema_holders import KeySpec, Network, OrganisationSpec, TeamSpec, UserSpec, Who
 from trunkline.config.schema_models import ModelSpec
+from trunkline.config.schema_prices import PriceSpec
 from trunkline.config.schema_providers import ProviderSpec
+from trunkline.config.schema_tokens import TokenSpec
 from trunkline.edge.limits import ServerLimits
-from trunkline.policy.overload import Priority
+from trunkline.policy.prices import UnknownPrice
 
 _LIMITS = ServerLimits()
 
@@ -86,7 +92,11 @@ class Server(Section):
 
     listen: ListenAddress = Field(default="127.0.0.1:4000", validate_default=True, description="Data plane, host:port.")
     admin: ListenAddress = Field(default="127.0.0.1:4001", validate_default=True, description="Metrics and health, host:port.")
+    workers: Count = Field(default=1, description="Processes that serve; more than one share limits through Redis.")
     tls: ServerTls | None = None
+    trusted_proxies: list[Network] = Field(
+        default=[], description="Who may say, in x-forwarded-for, for whom it asks: addresses or networks; nobody by default."
+    )
     cors: Cors = Field(default_factory=Cors)
     limits: Limits = Field(default_factory=Limits)
     drain_timeout: DurationOrZero = Field(default=30.0, description="Running requests may finish this long after SIGTERM.")
@@ -103,22 +113,49 @@ class Log(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
+class Store(Section):
+    """Where keys and accounts are kept."""
+
+    url: StoreAddress | None = Field(
+        default=None, description="postgresql://user:password@host:5432/database; absent: SQLite in the data directory."
+    )
+
+
+class Drain(Section):
+    """How far an answer is read on after its client left."""
+
+    timeout: Duration = Field(default=30.0, description="At most so long after the client left.")
+    max_size: Size = Field(default=8 * 1024 * 1024, description="At most so much of it after the client left.")
+    at_once: Count = Field(default=100, description="Answers that may be read so at the same time.")
+
+
+class Redis(Section):
+    """Where several processes share their limits and budgets."""
+
+    url: RedisAddress | None = Field(
+        default=None, description="redis://[user:password@]host:6379[/0], rediss:// or unix://; absent: limits are not shared."
+    )
+    timeout: Duration = Field(default=0.02, description="A request waits for it this long at most; up to 1s.")
+    prefix: RedisPrefix = Field(default="trunkline:", description="Every key begins with it.")
+
+
 class Ledger(Section):
     """The accounts."""
 
     required: bool = Field(default=False, description="Refuse requests (503) when no record can be kept.")
-
-
-class KeySpec(Section):
-    """A client's key, by its secret or only its hash."""
-
-    name: Slug
-    secret: ClientSecret | None = Field(default=None, description="16 to 512 printable ASCII characters.")
-    hash: Digest | None = Field(default=None, description="sha256: and 64 hexadecimal digits, instead of the secret.")
-    aliases: dict[ModelName, ModelName] = Field(default={}, description="What names mean to this key: a model for each.")
-    tags: list[Slug] = Field(default=[], description="What the rules of models may ask for.")
-    models: list[ModelName] | None = Field(default=None, description="May ask for: model names, provider/model, provider/*.")
-    priority: Priority = Field(default="normal", description="Under load, low is turned away first and high last.")
+    unknown_price: UnknownPrice = Field(
+        default="refuse_with_budget", description="What becomes of requests to a model whose price nobody knows."
+    )
+    disconnect: Literal["cancel", "drain"] = Field(
+        default="cancel",
+        description="When a client leaves: hang up on its provider and estimate, or read its answer to the end and know.",
+    )
+    drain: Drain = Field(default_factory=Drain)
+    budget_status: Literal[402, 429] = Field(default=402, description="Of the answer where a budget is used up.")
+    reserve_output: Count = Field(
+        default=4096, description="Tokens of an answer that are reserved where neither request nor model names a bound."
+    )
+    retention: Retention | None = Field(default=None, description="Records older than this are deleted; totals are kept.")
 
 
 class File(Section):
@@ -127,9 +164,17 @@ class File(Section):
     server: Server = Field(default_factory=Server)
     log: Log = Field(default_factory=Log)
     ledger: Ledger = Field(default_factory=Ledger)
+    store: Store = Field(default_factory=Store)
+    redis: Redis = Field(default_factory=Redis)
     providers: Annotated[dict[Slug, ProviderSpec], or_empty(dict)] = Field(default={}, json_schema_extra=blank_too)
     models: Annotated[dict[ModelName, ModelSpec], or_empty(dict)] = Field(default={}, json_schema_extra=blank_too)
     keys: Annotated[list[KeySpec], or_empty(list)] = Field(default=[], json_schema_extra=blank_too)
+    users: Annotated[dict[Who, UserSpec], or_empty(dict)] = Field(default={}, json_schema_extra=blank_too)
+    teams: Annotated[dict[Who, TeamSpec], or_empty(dict)] = Field(default={}, json_schema_extra=blank_too)
+    organisations: Annotated[dict[Who, OrganisationSpec], or_empty(dict)] = Field(default={}, json_schema_extra=blank_too)
+    prices: Annotated[list[PriceSpec], or_empty(list)] = Field(default=[], json_schema_extra=blank_too)
+    tokens: Annotated[dict[Slug, TokenSpec], or_empty(dict)] = Field(default={}, json_schema_extra=blank_too)
+    alerts: AlertsSpec | None = None
 
 
 @functools.cache

@@ -19,6 +19,7 @@ from trunkline.config.fields import (
     blank_too,
     or_empty,
 )
+from trunkline.config.schema_holders import LimitsSpec
 
 
 class Timeouts(Section):
@@ -175,3 +176,4 @@ class ModelSpec(Section):
     timeouts: Timeouts = Field(default_factory=Timeouts)
     facts: FactsSpec = Field(default_factory=FactsSpec)
     unsupported: Unsupported | None = Field(default=None, description="As for a provider, whose setting is the default.")
+    limits: LimitsSpec = Field(default_factory=LimitsSpec, description="Of all who ask for it together, by any of its names.")

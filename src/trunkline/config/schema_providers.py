@@ -25,6 +25,7 @@ from trunkline.config.fields import (
     blank_too,
     or_empty,
 )
+from trunkline.config.schema_holders import LimitsSpec
 from trunkline.config.schema_models import FactsSpec, Timeouts, Unsupported
 
 
@@ -100,5 +101,6 @@ class ProviderSpec(Section):
         default=None, description="A stream's first token after this long counts as a failure; no bound by default."
     )
     pool: Pool = Field(default_factory=Pool)
+    limits: LimitsSpec = Field(default_factory=LimitsSpec, description="Of all requests that go there, whoever sends them.")
     max_answer: Size = Field(default=64 * 1024 * 1024, description="A larger whole answer is refused.")
     max_stream: Size = Field(default=1024 * 1024 * 1024, description="A larger streamed answer is cut.")

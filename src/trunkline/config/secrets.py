@@ -14,6 +14,7 @@ from typing import Any
 from trunkline.config.mistakes import KeyPath
 
 _FIELDS = frozenset({"api_key", "proxy", "secret", "secret_access_key", "session_token"})
+_PATHS = frozenset({("redis", "url"), ("store", "url")})
 
 
 def secret_values(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
@@ -31,6 +32,8 @@ def secret_values(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str
 def _is_secret(path: KeyPath) -> bool:
     """Also a provider's headers and each of its keys, but not the patterns of headers that a rule looks at."""
     field, parent, above = path[-1:], path[-2:-1], path[-3:-2]
+    if path in _PATHS:
+        return True
     return not _FIELDS.isdisjoint(field) or parent == ("api_keys",) or (parent == ("headers",) and above != ("when",))
 
 

@@ -10,15 +10,25 @@ from typing import Literal
 import msgspec
 from typing_extensions import override
 
+from trunkline.config.alerts import AlertSettings
+from trunkline.config.holders import NOBODY, Written, WrittenKey
 from trunkline.config.routes import Pattern, direct
+from trunkline.config.tokens import TokenIssuer
 from trunkline.config.values import is_model
 from trunkline.edge.limits import ServerLimits
+from trunkline.ledger.overrides import Override
+from trunkline.meters.url import RedisSettings
+from trunkline.policy.addresses import Networks
 from trunkline.policy.keys import Principal
+from trunkline.policy.prices import UnknownPrice
 from trunkline.providers.provider import Provider
 from trunkline.routing.route import Route
+from trunkline.store.url import StoreUrl
 from trunkline.telemetry.lines import Level
 
 ECHO_MODEL = "echo"
+MAX_WORKERS = 256
+"""Processes that serve."""
 MAX_REMEMBERED = 4096
 """Routes built on demand that are kept; the oldest goes first."""
 
@@ -49,6 +59,8 @@ class ServerSettings(msgspec.Struct, frozen=True):
 
     listen: tuple[str, int]
     admin: tuple[str, int]
+    workers: int
+    """Processes that serve."""
     tls_cert: str | None
     """PEM file; with `tls_key`, or both None for plain HTTP."""
     tls_key: str | None
@@ -62,6 +74,8 @@ class ServerSettings(msgspec.Struct, frozen=True):
     drain_grace: float
     media: MediaSettings
     memory: MemorySettings
+    trusted_proxies: Networks | None = None
+    """Who may say for whom it asks; None: nobody."""
     watch: bool = True
     """Whether the file is read again when it changes."""
 
@@ -73,10 +87,37 @@ class LogSettings(msgspec.Struct, frozen=True):
     level: Level
 
 
+class DrainSettings(msgspec.Struct, frozen=True):
+    """How far an answer is read on after its client left."""
+
+    timeout: float
+    """Seconds."""
+    max_size: int
+    """Bytes."""
+    at_once: int
+    """Answers that may be read so at the same time; the providers of others are hung up on."""
+
+
 class LedgerSettings(msgspec.Struct, frozen=True):
     """`required`: a request whose record neither journal nor memory can take is refused with 503."""
 
     required: bool
+    budget_status: int = 402
+    """Of the answer where a budget is used up: 402 or 429."""
+    reserve_output: int = 4096
+    """Tokens of an answer that are reserved where neither request nor model names a bound."""
+    unknown_price: UnknownPrice = "refuse_with_budget"
+    """What becomes of requests to a model whose price nobody knows."""
+    retention: int | None = None
+    """Seconds for which records are kept; None for ever."""
+    drain: DrainSettings | None = None
+    """None: a provider is hung up on when its client leaves."""
+
+
+class StoreSettings(msgspec.Struct, frozen=True):
+    """`url`: of the database server that holds keys and accounts; None for SQLite in the data directory. Shows no password."""
+
+    url: StoreUrl | None = None
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -89,10 +130,24 @@ class Snapshot(msgspec.Struct, frozen=True):
     routes: dict[str, Route]
     """The configured models, by each of their names."""
     principals: tuple[Principal, ...]
+    """Of its keys, those that belong to nobody else than it knows itself."""
     source: str
     """Where it comes from: a file's path, or `environment`."""
+    prices: tuple[Override, ...] = ()
+    """Those that a person sets beside the bundled list."""
     patterns: tuple[Pattern, ...] = ()
     """Those whose name has a star, the most particular first."""
+    store: StoreSettings = StoreSettings()
+    redis: RedisSettings | None = None
+    """None: limits and budgets are this process's own."""
+    keys: tuple[WrittenKey, ...] = ()
+    """All of its keys."""
+    holders: Written = msgspec.field(default_factory=lambda: NOBODY)
+    """Its users, teams and organisations."""
+    tokens: tuple[TokenIssuer, ...] = ()
+    """Whose tokens let in as well."""
+    alerts: AlertSettings | None = None
+    """Who is told of budgets; None: nobody."""
     warnings: tuple[str, ...] = ()
     client_secrets: tuple[bytes, ...] = ()
     """Keys whose secret stands in the configuration; only for `secrets`."""
@@ -128,10 +183,16 @@ class Snapshot(msgspec.Struct, frozen=True):
     def secrets(self) -> tuple[bytes, ...]:
         """Every credential in the configuration, for masking; longest first, so that none hides in another."""
         found = {secret for provider in self.providers.values() for secret in provider.secrets} | set(self.client_secrets)
+        if self.store.url is not None:
+            found.update(self.store.url.secrets())
+        if self.redis is not None:
+            found.update(self.redis.url.secrets())
+        if self.alerts is not None:
+            found.update(self.alerts.secrets)
         return tuple(sorted(found, key=lambda secret: (-len(secret), secret)))
 
     @override
     def __repr__(self) -> str:
         """Where it comes from and how much it holds."""
-        sizes = f"{len(self.providers)} providers, {len(self.routes)} models, {len(self.principals)} keys"
+        sizes = f"{len(self.providers)} providers, {len(self.routes)} models, {len(self.keys)} keys"
         return f"Snapshot({self.source!r}, {sizes})"

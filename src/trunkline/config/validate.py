@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -17,10 +17,14 @@ from pydantic_core import ErrorDetails
 
 from trunkline.config.document import Document
 from trunkline.config.fields import Section
-from trunkline.config.mistakes import KeyPath, Mistakes
-from trunkline.config.schema import File, KeySpec, Ledger, Log, Server, json_schema
+from trunkline.config.mistakes import KeyPath, Mistakes, dotted
+from trunkline.config.schema import File, Ledger, Log, Redis, Server, Store, json_schema
+from trunkline.config.schema_alerts import AlertsSpec
+from trunkline.config.schema_holders import SPECS, HolderSpec, KeySpec, Kind
 from trunkline.config.schema_models import ModelSpec
+from trunkline.config.schema_prices import PriceSpec
 from trunkline.config.schema_providers import ProviderSpec
+from trunkline.config.schema_tokens import TokenSpec
 
 _SectionT = TypeVar("_SectionT", bound=Section)
 MAX_COMPARED = 200
@@ -53,6 +57,14 @@ class Written:
     provider_names: frozenset[str]
     """Also of those whose settings cannot be used."""
     model_names: frozenset[str]
+    prices: dict[int, PriceSpec] = dataclasses.field(default_factory=dict)
+    """By their place in the list."""
+    store: Store = dataclasses.field(default_factory=Store)
+    redis: Redis = dataclasses.field(default_factory=Redis)
+    holders: Mapping[Kind, Mapping[str, HolderSpec]] = dataclasses.field(default_factory=lambda: {kind: {} for kind in SPECS})
+    """Users, teams and organisations."""
+    tokens: Mapping[str, TokenSpec] = dataclasses.field(default_factory=dict)
+    alerts: AlertsSpec | None = None
 
 
 def validate(document: Document, mistakes: Mistakes) -> Written:
@@ -67,7 +79,27 @@ def validate(document: Document, mistakes: Mistakes) -> Written:
             mistakes.add(document.place(path), path, _say(detail, path))
         return _salvaged(document.value)
     names = frozenset(file.providers), frozenset(file.models)
-    return Written(file.server, file.log, file.ledger, file.providers, file.models, dict(enumerate(file.keys)), *names)
+    return Written(
+        file.server,
+        file.log,
+        file.ledger,
+        file.providers,
+        file.models,
+        dict(enumerate(file.keys)),
+        *names,
+        dict(enumerate(file.prices)),
+        store=file.store,
+        redis=file.redis,
+        holders={kind: getattr(file, f"{kind}s") for kind in SPECS},
+        tokens=file.tokens,
+        alerts=file.alerts,
+    )
+
+
+def told(error: ValidationError, within: KeyPath = ()) -> list[str]:
+    """Every mistake of one section that is no part of a file, with its field. `within`: where it would stand in one."""
+    found = error.errors(include_url=False, include_input=False)
+    return [": ".join(filter(None, (dotted(_path(detail)), _say(detail, within + _path(detail))))) for detail in found]
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
@@ -85,18 +117,12 @@ def _say(detail: ErrorDetails, path: KeyPath) -> str:
     """Pydantic's finding in our words; never the value."""
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
-        return _unknown(str(path[-1]), path)
+        return f"unknown field{suggest(str(path[-1]), _fields(path[:-1]))}"
     if kind == "value_error":
         return str(context["error"])
     if kind == "literal_error":
         return f"must be {context['expected']}"
     return _WORDS.get(kind) or detail["msg"].replace("Input should", "must").replace("List should", "must")
-
-
-def _unknown(field: str, path: KeyPath) -> str:
-    if len(path) == 3 and path[0] == "keys" and field in {"limits", "budgets"}:
-        return f"this version does not enforce {field} yet, so it does not take them: remove this"
-    return f"unknown field{suggest(field, _fields(path[:-1]))}"
 
 
 def _fields(path: KeyPath) -> list[str]:
@@ -115,7 +141,7 @@ def _salvaged(value: Any) -> Written:
     """Each part on its own, so that a mistake in one does not hide those in others."""
     top = value if isinstance(value, dict) else {}
     providers, models = _mapping(top.get("providers")), _mapping(top.get("models"))
-    keys = top.get("keys")
+    keys, prices = top.get("keys"), top.get("prices")
     return Written(
         _salvage(Server, top.get("server")) or Server(),
         _salvage(Log, top.get("log")) or Log(),
@@ -125,6 +151,15 @@ def _salvaged(value: Any) -> Written:
         {i: key for i, item in enumerate(keys if isinstance(keys, list) else []) if (key := _salvage(KeySpec, item))},
         frozenset(providers),
         frozenset(models),
+        {i: price for i, item in enumerate(prices if isinstance(prices, list) else []) if (price := _salvage(PriceSpec, item))},
+        store=_salvage(Store, top.get("store")) or Store(),
+        redis=_salvage(Redis, top.get("redis")) or Redis(),
+        holders={
+            kind: {name: made for name, item in _mapping(top.get(f"{kind}s")).items() if (made := _salvage(spec, item))}
+            for kind, spec in SPECS.items()
+        },
+        tokens={name: one for name, item in _mapping(top.get("tokens")).items() if (one := _salvage(TokenSpec, item))},
+        alerts=_salvage(AlertsSpec, top.get("alerts")) if top.get("alerts") else None,
     )
 
 

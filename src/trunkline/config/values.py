@@ -10,6 +10,7 @@ import hashlib
 import ipaddress
 import math
 import re
+from datetime import UTC, datetime
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
@@ -20,6 +21,8 @@ MAX_SECONDS = 30 * 86400.0
 MAX_SIZE = 1 << 40
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?", re.ASCII)
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, None: 1.0}
+_DOLLARS = re.compile(r"\$?(\d{1,7})(?:\.(\d{1,9}))?", re.ASCII)
+_PORTION = re.compile(r"(\d{1,4})(?:\.(\d{1,6}))?(%?)", re.ASCII)
 _SIZE = re.compile(r"(\d+)\s*(KiB|MiB|GiB|B)?", re.ASCII)
 _BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, None: 1}
 _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.[a-z0-9_][a-z0-9_-]{0,62})*\.?")
@@ -92,6 +95,15 @@ def duration_or_zero(value: object) -> float:
     return seconds
 
 
+def retention(value: object) -> int:
+    """Seconds from `90d` or `52w`: a day to a hundred years."""
+    match = re.fullmatch(r"(\d{1,5})\s*([dw])", text(value), re.ASCII)
+    days = 0 if match is None else int(match[1]) * (7 if match[2] == "w" else 1)
+    if not 1 <= days <= 36_525:
+        raise ValueError("must be days or weeks such as 90d or 52w, at most 36525d")
+    return days * 86_400
+
+
 def size(value: object) -> int:
     """Bytes, more than zero, from `64KiB`, `32MiB`, `1GiB` or a whole number of bytes. At most 1 TiB."""
     match = _SIZE.fullmatch(text(value))
@@ -119,6 +131,37 @@ def share(value: object) -> float:
     if not 0 < part <= 1:
         raise ValueError("must be a share such as 5%, or a number up to 1")
     return part
+
+
+def dollars(value: object) -> int:
+    """Nano-dollars, exactly, from a decimal number of dollars such as `2`, `0.15` or `$0.0004`; at most nine decimals."""
+    match = _DOLLARS.fullmatch(text(value))
+    if match is None:
+        raise ValueError("must be a number of dollars such as 2.50, with at most nine decimals")
+    return int(match[1]) * 1_000_000_000 + int((match[2] or "").ljust(9, "0"))
+
+
+def portion(value: object) -> int:
+    """A part of a price in millionths, from `50%` or `0.5`; nothing, all and more than all (up to ten times) are fine."""
+    match = _PORTION.fullmatch(text(value))
+    part = int(match[1]) * 1_000_000 + int((match[2] or "").ljust(6, "0")) if match else -1
+    part = part // 100 if match and match[3] else part
+    if not 0 <= part <= 10_000_000:
+        raise ValueError("must be a part of the usual price such as 50%, or a number such as 0.5; at most 1000%")
+    return part
+
+
+def moment(value: object) -> int:
+    """Nanoseconds since the epoch, from a date (its beginning, UTC) or a date and time (UTC where it names no zone)."""
+    try:
+        when = datetime.fromisoformat(text(value))
+        when = when if when.tzinfo else when.replace(tzinfo=UTC)
+        seconds = int(when.timestamp())
+    except (ValueError, OverflowError):
+        seconds = -1
+    if not 0 <= seconds < 1 << 33:
+        raise ValueError("must be a date such as 2026-12-01, or a date and time such as 2026-12-01T08:00:00+01:00")
+    return seconds * 1_000_000_000
 
 
 def glob(value: object) -> str:

@@ -28,6 +28,9 @@ class Passing(msgspec.Struct, frozen=True):
     """Its request may be a form in parts, which is passed on while it arrives."""
     counts: bool = False
     """Its answer reports what was used, for the first time."""
+    paid: Literal["", "told", "untold"] = ""
+    """It costs money, and its answer tells how much was used; or does not: speech comes without, ranking is paid by the search,
+    a batch long after. Empty: it costs nothing, as OpenAI has it."""
 
 
 _ID = r"[\w-][\w.:-]{0,255}"
@@ -38,12 +41,21 @@ def _path(text: str) -> re.Pattern[str]:
 
 
 _TABLE: tuple[tuple[str, tuple[Passing, ...]], ...] = (
-    ("/v1/audio/speech", (Passing("audio.speech", "speech", model="needed", counts=True),)),
-    ("/v1/audio/transcriptions", (Passing("audio.transcriptions", "transcriptions", model="needed", form=True, counts=True),)),
-    ("/v1/audio/translations", (Passing("audio.translations", "translations", model="needed", form=True, counts=True),)),
-    ("/v1/images/edits", (Passing("images.edits", "image_edits", model="optional", form=True, counts=True),)),
-    ("/v1/images/variations", (Passing("images.variations", "image_variations", model="optional", form=True, counts=True),)),
-    ("/v[12]/rerank", (Passing("rerank", "rerank", model="needed", counts=True),)),
+    ("/v1/audio/speech", (Passing("audio.speech", "speech", model="needed", counts=True, paid="untold"),)),
+    (
+        "/v1/audio/transcriptions",
+        (Passing("audio.transcriptions", "transcriptions", model="needed", form=True, counts=True, paid="told"),),
+    ),
+    (
+        "/v1/audio/translations",
+        (Passing("audio.translations", "translations", model="needed", form=True, counts=True, paid="told"),),
+    ),
+    ("/v1/images/edits", (Passing("images.edits", "image_edits", model="optional", form=True, counts=True, paid="told"),)),
+    (
+        "/v1/images/variations",
+        (Passing("images.variations", "image_variations", model="optional", form=True, counts=True, paid="told"),),
+    ),
+    ("/v[12]/rerank", (Passing("rerank", "rerank", model="needed", counts=True, paid="untold"),)),
     ("/v1/moderations", (Passing("moderations", "moderations", model="optional", counts=True),)),
     ("/v1/files", (Passing("files.create", "files", form=True), Passing("files.list", "files", "GET"))),
     ("/v1/files/{}", (Passing("files.retrieve", "files", "GET"), Passing("files.delete", "files", "DELETE"))),
@@ -52,21 +64,23 @@ _TABLE: tuple[tuple[str, tuple[Passing, ...]], ...] = (
     ("/v1/uploads/{}/parts", (Passing("uploads.parts", "uploads", form=True),)),
     ("/v1/uploads/{}/complete", (Passing("uploads.complete", "uploads"),)),
     ("/v1/uploads/{}/cancel", (Passing("uploads.cancel", "uploads"),)),
-    ("/v1/batches", (Passing("batches.create", "batches"), Passing("batches.list", "batches", "GET"))),
+    ("/v1/batches", (Passing("batches.create", "batches", paid="untold"), Passing("batches.list", "batches", "GET"))),
     ("/v1/batches/{}", (Passing("batches.retrieve", "batches", "GET"),)),
     ("/v1/batches/{}/cancel", (Passing("batches.cancel", "batches"),)),
-    ("/v1/responses/compact", (Passing("responses.compact", "responses", model="needed", counts=True),)),
+    ("/v1/responses/compact", (Passing("responses.compact", "responses", model="needed", counts=True, paid="told"),)),
     (
         "/v1/responses/{}",
         (Passing("responses.retrieve", "responses", "GET"), Passing("responses.delete", "responses", "DELETE")),
     ),
     ("/v1/responses/{}/input_items", (Passing("responses.input_items", "responses", "GET"),)),
     ("/v1/responses/{}/cancel", (Passing("responses.cancel", "responses"),)),
-    ("/v1/realtime", (Passing("realtime", "realtime", "GET", model="optional"),)),
+    ("/v1/realtime", (Passing("realtime", "realtime", "GET", model="optional", paid="told"),)),
 )
 
 _PATHS = tuple((_path(text), rows) for text, rows in _TABLE)
 FAMILIES = frozenset(row.family for _, rows in _TABLE for row in rows)
+NAMES = tuple(row.name for _, rows in _TABLE for row in rows)
+"""Of all these endpoints."""
 _VERSION = re.compile(r"/v[12](?=/)")
 
 

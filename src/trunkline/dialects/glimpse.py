@@ -6,8 +6,10 @@ Where more must be known, the whole request is read (`Dialect.read_chat`). What 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import chain
 from json import JSONDecoder
+from typing import NamedTuple
 
 import msgspec
 
@@ -30,12 +32,23 @@ _STRIDE = 16 * 1024
 _PIECE = 128
 _FIXED = ("tools", "system", "instructions", "system_instruction", "systemInstruction")
 _GROWING = ("messages", "input", "contents", "prompt")
-_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
-_NESTED = ("generationConfig", "generation_config", "options")
+_CONFIGS, _OPTIONS = ("generationConfig", "generation_config"), ("options",)
+_LIMITS: dict[str, tuple[str, ...]] = {
+    "openai_chat": ("max_tokens", "max_completion_tokens"),
+    "openai_completions": ("max_tokens",),
+    "openai_responses": ("max_output_tokens",),
+    "anthropic": ("max_tokens",),
+    "gemini": _CONFIGS,
+    "ollama": _OPTIONS,
+}
+"""Where each dialect bounds an answer. Another one's word binds nobody: it is left out, or nobody looks at it."""
+_NESTED = (*_CONFIGS, *_OPTIONS)
 _SCHEMAS = ("response_format", "text", "output_config", "output_format", "generationConfig", "generation_config", "format")
 _NOTHING = (b"", b"null", b"[]", b'""')
 _DECODER = JSONDecoder()
 _INSTRUCTS = ("system", "developer")
+_MAX_DIGITS = 10
+_HUGE = 1e10
 
 #: A word that stands in JSON right between quotes; inside of a text its quotes would be escaped.
 _MEDIA = re.compile(
@@ -69,36 +82,120 @@ def holds_tools(ask: Ask) -> bool:
     return any(bytes(ask.fields.get(name, b"")).strip() not in _NOTHING for name in ("tools", "functions"))
 
 
+class _Thinking(msgspec.Struct):
+    """How much may be thought, where it is told as a number: Anthropic's, Gemini's two spellings, OpenRouter's."""
+
+    budget_tokens: int | None = None
+    thinking_budget: int | None = msgspec.field(default=None, name="thinkingBudget")
+    thinking_budget_too: int | None = msgspec.field(default=None, name="thinking_budget")
+    max_tokens: int | None = None
+
+    def most(self) -> int:
+        """Tokens; 0 where nothing is told."""
+        return max(self.budget_tokens or 0, self.thinking_budget or 0, self.thinking_budget_too or 0, self.max_tokens or 0, 0)
+
+
 class _Limited(msgspec.Struct):
     """What Gemini's and Ollama's clients say of the answer, one level deeper."""
 
     max_output: int | None = msgspec.field(default=None, name="maxOutputTokens")
     max_output_too: int | None = msgspec.field(default=None, name="max_output_tokens")
     num_predict: int | None = None
+    choices: int | None = msgspec.field(default=None, name="candidateCount")
+    choices_too: int | None = msgspec.field(default=None, name="candidate_count")
+    thinking: _Thinking | None = msgspec.field(default=None, name="thinkingConfig")
+    thinking_too: _Thinking | None = msgspec.field(default=None, name="thinking_config")
+
+    def output(self) -> int:
+        """Tokens; 0 where nothing is told."""
+        return max(self.max_output or 0, self.max_output_too or 0, self.num_predict or 0, 0)
+
+    def answers(self) -> int:
+        """How many; 0 where nothing is told."""
+        return max(self.choices or 0, self.choices_too or 0, 0)
 
 
-_LIMITED = msgspec.json.Decoder(_Limited)
+_LIMITED = msgspec.json.Decoder(_Limited, strict=False)  # Google takes "5" for 5
+_THINKING = msgspec.json.Decoder(_Thinking)
+_LIST = msgspec.json.Decoder(list[msgspec.Raw])
+_NOTHING_SAID = _Limited()
 
 
-def output_limit(ask: Ask) -> int:
-    """Tokens that the answer may have, where the client says it; else 0."""
+class Size(NamedTuple):
+    """How much an answer may be, as far as the client says."""
+
+    output: int
+    """Tokens that one answer may have; 0 where nothing is said."""
+    thinking: int
+    """Of which so many may be thinking; 0 where nothing is said."""
+    answers: int
+    """How many there are to be: choices of each prompt."""
+
+
+_UNBOUND = Size(0, 0, 1)
+_SIZED = frozenset((*chain(*_LIMITS.values()), "n", "best_of", "prompt", "thinking", "reasoning"))
+"""Fields that say something of an answer's size."""
+
+
+def size(ask: Ask, dialect: str) -> Size:
+    """The bounds that a client of this dialect sets, the largest where it sets several."""
     fields = ask.fields
-    for name in _LIMITS:
-        if name in fields:
-            told = bytes(fields[name])
-            return int(told) if told.isdigit() and len(told) < 10 else 0
-    for name in _NESTED:
-        if name in fields:
-            return _nested(fields[name])
-    return 0
+    said = _SIZED.intersection(fields)
+    if not said:
+        return _UNBOUND
+    limits = _LIMITS[dialect]
+    if len(said) == 1 and "max_tokens" in said and "max_tokens" in limits:
+        return Size(_whole(bytes(fields["max_tokens"])), 0, 1)
+    nested = {name: _limited(fields[name]) for name in _NESTED if name in said}
+    bounds = [nested[name].output() if name in nested else _whole(bytes(fields[name])) for name in limits if name in said]
+    output = max(bounds, default=0)
+    if dialect == "gemini" and 0 in bounds:
+        output = 0  # two spellings of one field: who knows which of them counts
+    asked = [_whole(bytes(fields[name]).strip(b'"')) for name in ("n", "best_of") if name in said]  # some take "5" for 5
+    answers = max((1, *asked, *(one.answers() for one in nested.values())))
+    if "prompt" in said:
+        answers *= _prompts(fields["prompt"])
+    return Size(output, _thinking(fields, nested.values()), answers)
 
 
-def _nested(told: msgspec.Raw) -> int:
+def _whole(told: bytes) -> int:
+    """A number as providers read it; 0 for what is none: whoever is asked tells what is wrong with it."""
+    if told.isdigit() and len(told) < _MAX_DIGITS:
+        return int(told)
     try:
-        found = _LIMITED.decode(told)
+        number = float(told)
+    except ValueError:
+        return 0
+    return int(number) if 0 < number < _HUGE else 0
+
+
+def _limited(raw: msgspec.Raw) -> _Limited:
+    try:
+        return _LIMITED.decode(raw)
     except msgspec.ValidationError:
-        return 0  # whoever is asked tells what is wrong with it
-    return max(found.max_output or found.max_output_too or found.num_predict or 0, 0)
+        return _NOTHING_SAID  # whoever is asked tells what is wrong with it
+
+
+def _thinking(fields: Mapping[str, msgspec.Raw], nested: Iterable[_Limited]) -> int:
+    found = max((one.most() for told in nested for one in (told.thinking, told.thinking_too) if one is not None), default=0)
+    for name in ("thinking", "reasoning"):
+        if name in fields:
+            try:
+                found = max(found, _THINKING.decode(fields[name]).most())
+            except msgspec.ValidationError:
+                continue
+    return found
+
+
+def _prompts(raw: msgspec.Raw) -> int:
+    """How many prompts a plain completion is to go on with: a list of numbers is one."""
+    if bytes(memoryview(raw)[:1]) != b"[":
+        return 1
+    try:
+        held = _LIST.decode(raw)
+    except msgspec.DecodeError:
+        return 1
+    return len(held) if held and bytes(memoryview(held[0])[:1]) in {b'"', b"["} else 1
 
 
 def session(ask: Ask, headers: Mapping[bytes, bytes]) -> bytes:

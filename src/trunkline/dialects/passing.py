@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from typing_extensions import override
 
 from trunkline.canon.errors import GatewayError, Upstream
 from trunkline.canon.usage import NO_USAGE, Usage
@@ -21,6 +22,12 @@ from trunkline.dialects.watch import EventWatch
 _HOLD = 16 * 1024 * 1024
 """Bytes of one event that are held: the one that ends an edited picture's stream has the picture beside its usage."""
 _ABSENT = msgspec.Raw(b"")
+_DRAWN = ("image_generation.completed", "image_edit.completed")
+"""Events that hold a picture; those before it show it half made: https://platform.openai.com/docs/api-reference/images-streaming."""
+_DRAWING = ("image_generation.partial_image", "image_edit.partial_image")
+_HALF_MADE = {"low": 408, "medium": 1584}
+_BEST = 6240
+"""Tokens of a picture by its quality, and of the best one or where that is not told (OpenAI's guide to image generation)."""
 _INPUT = ("input_tokens", "prompt_tokens")
 _OUTPUT = ("output_tokens", "completion_tokens")
 _INPUT_PARTS = ("input_token_details", "input_tokens_details", "prompt_tokens_details")
@@ -32,9 +39,11 @@ class _Told(msgspec.Struct, gc=False):
     """What is looked at in an answer or an event."""
 
     usage: msgspec.Raw = _ABSENT
+    quality: Any = None
     meta: msgspec.Raw = _ABSENT
     data: msgspec.Raw = _ABSENT
     error: Any = None
+    type: Any = None
 
 
 class _Meta(msgspec.Struct, gc=False):
@@ -118,12 +127,18 @@ class PassingTap(EventWatch):
     Such streams have no end mark in common: one that ends cleanly is complete.
     """
 
-    __slots__ = ("_counted",)
+    __slots__ = ("_counted", "_drawing", "_pictures")
 
     def __init__(self, *, counted: bool = True) -> None:
         """`counted`: its usage is told for the first time, and so is ours to note."""
         super().__init__()
         self._counted = counted
+        self._pictures = self._drawing = 0
+
+    @override
+    def estimate(self) -> int:
+        """Output tokens guessed: one for each delta. A picture that is shown half made will be charged for."""
+        return max(super().estimate(), self._drawing)
 
     def feed(self, data: bytes) -> bytes:
         """Take the next bytes; return the events that are now whole."""
@@ -152,7 +167,8 @@ class PassingTap(EventWatch):
         event = parse(raw)
         if event is None:
             return
-        if b'"usage"' in raw or b"error" in raw:
+        self._weigh(b'.delta"' in raw)
+        if b'"usage"' in raw or b"error" in raw or b'.completed"' in raw or b'.partial_image"' in raw:
             self._read(event)
         self._open()
 
@@ -167,3 +183,10 @@ class PassingTap(EventWatch):
         usage, raw_usage = read_usage(told.usage)
         if raw_usage and self._counted:
             self.usage, self.raw_usage = usage, raw_usage
+        self._pictures += told.type in _DRAWN
+        if told.type in _DRAWING:
+            self._drawing = _HALF_MADE.get(told.quality, _BEST) if isinstance(told.quality, str) else _BEST
+        elif told.type in _DRAWN:
+            self._drawing = 0
+        if self._pictures and self._counted:
+            self.usage = msgspec.structs.replace(self.usage, images=self._pictures)

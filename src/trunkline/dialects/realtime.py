@@ -7,9 +7,15 @@ from __future__ import annotations
 
 import msgspec
 
+from trunkline.canon.errors import GatewayError
 from trunkline.canon.usage import Usage
+from trunkline.dialects.openai_shape.errors import write_error
 from trunkline.dialects.passing import read_usage
 
+_BEGINNING = 256
+"""Bytes of an event in which its type stands."""
+_SOUND = 3200
+"""Bytes of a token of sound: 20 a second (OpenAI's guide to the costs of realtime), 24,000 samples of 16 bits in base64."""
 _ABSENT = msgspec.Raw(b"")
 _PROTOCOLS = "openai-insecure-api-key."
 """Before a key among the subprotocols: browsers cannot set headers (OpenAI's guide to realtime over WebSocket)."""
@@ -41,6 +47,33 @@ def used(message: bytes) -> tuple[Usage, str] | None:
         return None
     usage, raw = read_usage(event.response.usage)
     return (usage, raw) if raw else None
+
+
+class Coming:
+    """The answer that a provider is about: how much of it came, guessed."""
+
+    __slots__ = ("sound", "tokens")
+
+    def __init__(self) -> None:
+        self.tokens = self.sound = 0
+        """All of them, and those of sound."""
+
+    def see(self, message: bytes) -> None:
+        """A server's event: a delta of words is a token, sound is known by its length."""
+        if message.find(b'"response.', 0, _BEGINNING) < 0:
+            return
+        if message.find(b'"response.done"', 0, _BEGINNING) > 0:
+            self.tokens = self.sound = 0
+        elif message.find(b'audio.delta"', 0, _BEGINNING) > 0:
+            heard = -(-len(message) // _SOUND)
+            self.tokens, self.sound = self.tokens + heard, self.sound + heard
+        else:
+            self.tokens += 1
+
+
+def write_event(error: GatewayError) -> bytes:
+    """An error as a server's event."""
+    return b'{"type":"error",' + write_error(error)[1:]
 
 
 def key_of(protocols: bytes) -> bytes:

@@ -152,6 +152,11 @@ class Answer:
             if not self._finished:
                 self._carrier.resume_reading()
 
+    @property
+    def size(self) -> int:
+        """Bytes of body that have come, inflated."""
+        return self._size
+
     # for the connection ---------------------------------------------------------------------------------------------
 
     def feed(self, data: bytes) -> None:

@@ -41,13 +41,14 @@ _MAGIC = (
 _SLACK = 1024 * 1024
 """Above `max_bytes`, where the connection's own bound lies: ours says what happened."""
 _SVG = "image/svg+xml"
-_WHY = {
+WHY = {
     Kind.UPSTREAM_UNREACHABLE: "its host could not be reached",
     Kind.UPSTREAM_TLS: "its host has no certificate that can be trusted for its name",
     Kind.UPSTREAM_TIMEOUT: "its host took too long",
     Kind.UPSTREAM_BROKEN: "its host broke off in the middle",
     Kind.UPSTREAM_PROTOCOL: "its host's answer is not sound HTTP",
 }
+"""What goes wrong with a host that is no provider, in words that follow a colon."""
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -201,7 +202,7 @@ def _failed(why: str) -> GatewayError:
 
 def _told(error: GatewayError) -> GatewayError:
     """What went wrong with a host, in words for whoever sent its URL; anything else is told as it is."""
-    return _failed(_WHY[error.kind]) if error.kind in _WHY else error
+    return _failed(WHY[error.kind]) if error.kind in WHY else error
 
 
 def _too_large(most: int) -> GatewayError:

@@ -27,6 +27,11 @@ _STATUS_LINES = {status: _status_line(status) for status in _REASONS}
 class Flow(Protocol):
     """What feeds this answer and can be asked to wait."""
 
+    @property
+    def size(self) -> int:
+        """Bytes that it has brought."""
+        ...
+
     def pause(self) -> None:
         """The client is slow: bring no more."""
         ...

@@ -34,6 +34,9 @@ _FAILED = 1011
 _MAX_SHOWN = 1024 * 1024
 """Bytes of a message that the watch is shown; a longer one only passes."""
 _CLOSE = 0x88
+_TEXT = 0x81
+_SHORT = 126
+"""Bytes from which on a frame's length has two bytes of its own (RFC 6455 section 5.2)."""
 _MASKED = 0x80
 
 Party = Literal["client", "provider", "gateway"]
@@ -43,14 +46,22 @@ Watch = Callable[[bytes], None]
 """Sees the provider's text messages before their last bytes pass. What it raises ends the tunnel, and those never pass."""
 
 
-async def tunnel(
-    request: Request, reply: Reply, provider: Side, watch: Watch, *, lines: bytes = b"", life: float = LIFE
+async def tunnel(  # noqa: PLR0913 - the two ends, who watches, and the rare ways in which it ends
+    request: Request,
+    reply: Reply,
+    provider: Side,
+    watch: Watch,
+    *,
+    lines: bytes = b"",
+    life: float = LIFE,
+    over: asyncio.Future[bytes] | None = None,
 ) -> Party | None:
     """Tell the client 101, then carry bytes both ways until both connections are gone. Returns who broke off; None where a
     side said its last word, a close frame.
 
     `request.websocket` must be set. `provider` is what `Client.upgrade` returned; the subprotocol it chose is told to the
-    client. `lines`: header lines for the 101. `life`: seconds. Raises what `watch` raised, after both ends were closed
+    client. `lines`: header lines for the 101. `life`: seconds. `over`: once done, its text is the last message to the client,
+    and both ends are told 1008 and closed. Raises what `watch` raised, after both ends were closed
     (WebSocket status 1008 for a `GatewayError`, 1011 for the rest). When cancelled, as at the end of a drain, both ends are
     told 1001 and closed.
     """
@@ -62,7 +73,7 @@ async def tunnel(
     except BaseException:
         provider.cut()
         raise
-    return await _Tunnel(client, provider, watch).run(life)
+    return await _Tunnel(client, provider, watch).run(life, over)
 
 
 class _End:
@@ -101,9 +112,11 @@ class _Tunnel:
         self._error: Exception | None = None
         self._over: asyncio.Future[None] = self._loop.create_future()
 
-    async def run(self, life: float) -> Party | None:
+    async def run(self, life: float, over: asyncio.Future[bytes] | None) -> Party | None:
         """Until both are gone."""
         timer = self._loop.call_later(life, self._end, "gateway", _GOING_AWAY)
+        if over is not None:
+            over.add_done_callback(lambda told: self._end("gateway", _POLICY, _text(told.result())))
         self._provider.side.join(self)
         self._client.side.join(self)
         try:
@@ -203,8 +216,8 @@ class _Tunnel:
             end.side.transport.close()
             self._allow(end, _LINGER)
 
-    def _end(self, party: Party, code: int) -> None:
-        """Say a last word to both where it would stand between two frames, and close."""
+    def _end(self, party: Party, code: int, words: bytes = b"") -> None:
+        """Say a last word to both where it would stand between two frames, to the client after `words`, and close."""
         self._first = self._first or party
         for side in (self._client.side, self._provider.side):
             end, other = self._ends(side)
@@ -214,9 +227,16 @@ class _Tunnel:
                 self._close(end)
             else:
                 end.shut = True
-                side.transport.write(_goodbye(code, masked=end is self._provider))
+                told = b"" if end is self._provider else words
+                side.transport.write(told + _goodbye(code, masked=end is self._provider))
                 end.rest()
                 end.timer = self._loop.call_later(_ANSWER, self._close, end)
+
+
+def _text(message: bytes) -> bytes:
+    """A text message of at most 65,535 bytes in one frame, as a server sends it."""
+    size = len(message)
+    return bytes([_TEXT, size]) + message if size < _SHORT else bytes([_TEXT, _SHORT]) + struct.pack("!H", size) + message
 
 
 def _goodbye(code: int, *, masked: bool) -> bytes:

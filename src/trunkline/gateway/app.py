@@ -6,6 +6,7 @@ What an endpoint does belongs in `pipeline`; what a key may do in `policy`.
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote_to_bytes
 
 from trunkline.canon.errors import GatewayError, Kind
 from trunkline.dialects.dialect import Dialect
@@ -22,8 +23,9 @@ from trunkline.gateway.shed import MAX_BODY, Desk, Shed, overloaded
 from trunkline.pipeline.exchange import Door, Exchange, Parts
 from trunkline.pipeline.outgoing import id_lines, retry_after
 from trunkline.pipeline.run import JOBS, Job, run
+from trunkline.policy.addresses import Clients
 from trunkline.policy.failures import Failures
-from trunkline.policy.keys import Principal, invalid
+from trunkline.policy.keys import Principal, invalid, not_from_here, not_this_way
 from trunkline.policy.overload import PERIOD, Priority, Shedder
 from trunkline.telemetry.lines import RequestLine
 
@@ -36,6 +38,14 @@ _SUMMARY = 1.0
 _QUERY_KEY = re.compile(rb"(?:^|&)key=([^&]+)")
 #: Header lines that a refusal of this kind carries (RFC 9110 sections 11.6.1 and 12.5.3).
 _TOLD = {Kind.UNAUTHENTICATED: b"www-authenticate: Bearer\r\n", Kind.UNSUPPORTED_ENCODING: b"accept-encoding: identity\r\n"}
+
+
+class Barred(GatewayError):  # noqa: N818 - somebody, and why not
+    """Somebody who is known, and may not come in this way."""
+
+    def __init__(self, principal: Principal, why: GatewayError) -> None:
+        super().__init__(why.kind, why.message, code=why.code)
+        self.principal = principal
 
 
 class DataCall:
@@ -100,6 +110,7 @@ class Gateway:
         self.ready = False
         self._failures = failures
         self._cors = cors
+        self._clients = Clients()
         self._desk = Desk()
         self._told: dict[Priority, int] = dict(shedder.refused())
         self._told_at = 0.0
@@ -107,6 +118,8 @@ class Gateway:
     def begin(self, request: Request) -> DataCall | Shed:
         """The endpoint at the request's path, for a caller who may use it. Raises `GatewayError`."""
         extra = self._cors.headers(request)
+        if (trusted := self.parts.live.snapshot.server.trusted_proxies) is not None:
+            request.client = self._clients.find(request.client, request.headers, trusted)
         endpoint = _endpoint(request)
         if endpoint is None:
             raise GatewayError(
@@ -120,6 +133,10 @@ class Gateway:
         if endpoint.public or method == "OPTIONS":
             return DataCall(self, endpoint, _NOBODY, extra)
         principal = self._authenticate(request, endpoint)
+        if principal.endpoints is not None and endpoint.name not in principal.endpoints:
+            raise Barred(principal, not_this_way(endpoint.name))
+        if principal.addresses is not None and not principal.addresses.hold(request.client):
+            raise Barred(principal, not_from_here())
         if not self.shedder.admits(principal.priority, self.parts.metrics.requests_in_flight):
             length = request.length
             if length is None or length > MAX_BODY or b"expect" in request.headers:
@@ -134,7 +151,7 @@ class Gateway:
         if error.kind is Kind.OVERLOADED:
             self.shed(_dialect(request, _endpoint(request)), self._cors.headers(request)).answer(reply)
         else:
-            self.answer(request, reply, _NOBODY, b"", error)
+            self.answer(request, reply, error.principal if isinstance(error, Barred) else _NOBODY, b"", error)
 
     def shed(self, dialect: Dialect, extra: bytes) -> Shed:
         """The answer to a request that is turned away."""
@@ -188,22 +205,32 @@ class Gateway:
             parts.log.event("warning", "turned away under load", **fields, in_flight=in_flight, late_ms=round(late * 1e3))
             self._told, self._told_at = refused, now
 
+    def _find(self, key: bytes) -> Principal | None:
+        """Whose key it is, or token, where it holds now. Raises `GatewayError` (403, 503) for a token."""
+        live = self.parts.live
+        principal = live.keys.find(key)
+        if principal is None:
+            return live.tokens.find(key) if live.tokens is not None else None
+        if principal.expires_ns is not None and principal.expired(self.parts.clock_ns()):
+            return None
+        return principal
+
     def _authenticate(self, request: Request, endpoint: Endpoint) -> Principal:
-        headers, keys = request.headers, self.parts.live.keys
+        headers, find = request.headers, self._find
         scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
         if scheme.lower() == b"bearer":
-            principal = keys.find(token.strip())
+            principal = find(token.strip())
             if principal is not None:
                 return principal
         for name in (b"x-api-key", b"x-goog-api-key"):
             if name in headers:
-                principal = keys.find(headers[name])
+                principal = find(headers[name])
                 if principal is not None:
                     return principal
-        if endpoint.job == "realtime" and (principal := keys.find(key_of(headers.get(b"sec-websocket-protocol", b"")))):
+        if endpoint.job == "realtime" and (principal := find(key_of(headers.get(b"sec-websocket-protocol", b"")))):
             return principal
         query = _QUERY_KEY.search(request.query) if endpoint.query_key else None
-        if query is not None and (principal := keys.find(query[1])) is not None:
+        if query is not None and (principal := find(unquote_to_bytes(query[1]))) is not None:
             return principal
         wait = self._failures.add(request.client, self.parts.mono())
         if wait:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import msgspec
+
 from trunkline.edge.reply import Reply
 from trunkline.gateway.endpoints import Job
 
@@ -18,3 +22,11 @@ def answer(job: Job, reply: Reply, *, ready: bool) -> None:
         reply.send(503, _TYPE + b"retry-after: 1\r\n", b'{"status":"not ready"}')
     else:
         reply.send(200, _TYPE, b'{"status":"ok"}' if job == "health" else b'{"status":"ready"}')
+
+
+def answer_of_several(reply: Reply, serving: int, workers: int, failing: Sequence[int]) -> None:
+    """`/readyz` of several workers: ready where one of them is; those that are missing, or end again and again, are told of."""
+    told: dict[str, object] = {"status": "ready" if serving else "not ready"}
+    if serving < workers:
+        told |= {"serving": serving, "workers": workers, "failing": failing}
+    reply.send(200 if serving else 503, _TYPE if serving else _TYPE + b"retry-after: 1\r\n", msgspec.json.encode(told))

@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
@@ -59,15 +59,19 @@ class Journal:
         self,
         directory: Path,
         *,
+        heir_of: Iterable[Path] = (),
         segment_bytes: int = SEGMENT_BYTES,
         backlog: int = BACKLOG,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Takes over `directory` (made if absent). Raises OSError when it cannot be made or read."""
+        """Takes over `directory` (made if absent). Raises OSError when it cannot be made or read.
+
+        `heir_of`: other directories whose processes are no more, and that nobody else takes over.
+        """
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.directory = directory
         old = segments(directory)
-        self.inherited = [path for _, path in old]
+        self.inherited = [path for _, path in old] + [path for other in heir_of for _, path in segments(other)]
         """Segments of earlier processes, which the writer replays."""
         self.pending: deque[Pending] = deque()
         """Settlements for the writer."""

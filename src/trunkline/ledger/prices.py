@@ -1,18 +1,21 @@
-"""What models cost: the bundled price list, and the arithmetic that turns usage into nano-dollars. Integers only.
+"""What models cost: the bundled price list, the prices a person sets beside it, and how a model is found in them.
 
-`prices.json` is compiled from the package genai-prices by `scripts/build_prices.py`, whose docstring tells the form. Who
-may spend how much belongs in `policy`.
+`prices.json` is compiled from the package genai-prices by `scripts/build_prices.py`, whose docstring tells the form. The
+arithmetic belongs in `price`.
 """
 
 from __future__ import annotations
 
+import functools
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from trunkline.canon.usage import Usage
+from trunkline.ledger.overrides import Override, own_periods
+from trunkline.ledger.price import FREE, Period, Price
 
 FREE_KINDS = frozenset({"echo", "ollama"})
 """Kinds of provider that cost nothing, whatever the model: they run on one's own machine."""
@@ -20,100 +23,17 @@ MAX_REMEMBERED = 4096
 """Look-ups kept. Clients choose model names, so this is bounded; the oldest goes first."""
 MAX_NAME = 256
 """Characters of a model's name; a longer one has no price."""
+REPORTED = "reported"
+"""Instead of a version: the provider said what it costs, and no list does."""
 
-_PER = 1_000_000
-_SECOND_NS = 1_000_000_000
-_DAY_SECONDS = 86_400
+_HALF = (("batch", 500_000), ("flex", 500_000))
+_TIERS = {"anthropic": _HALF[:1], "bedrock": _HALF, "gemini": _HALF, "openai": _HALF}
+"""Ways of being served that a kind sells at one share of its list, whatever the model.
 
-
-class Rate(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Nano-dollars per million tokens, for prompts of more than `above` tokens. Each part has its own, if only its whole's."""
-
-    above: int = 0
-    input: int = 0
-    cache_read: int = 0
-    cache_write_5m: int = 0
-    cache_write_1h: int = 0
-    audio_input: int = 0
-    output: int = 0
-    reasoning: int = 0
-    audio_output: int = 0
-    request: int = 0
-    """Nano-dollars per million requests."""
-
-
-class Period(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Rates and when they hold."""
-
-    rates: tuple[Rate, ...]
-    """By `above`, ascending; the first is for all prompts."""
-    since_ns: int = 0
-    """From this time on, nanoseconds since the epoch."""
-    daily: tuple[int, int] | None = None
-    """Only from the first up to the second, in seconds of the day (UTC); over midnight where the second is smaller."""
-
-    def holds(self, at_ns: int) -> bool:
-        """Whether these rates are in force at a time."""
-        if at_ns < self.since_ns:
-            return False
-        if self.daily is None:
-            return True
-        start, end = self.daily
-        second = at_ns // _SECOND_NS % _DAY_SECONDS
-        return start <= second < end if start <= end else second >= start or second < end
-
-
-class Price(msgspec.Struct, frozen=True, gc=False):
-    """What one model costs, over time."""
-
-    periods: tuple[Period, ...]
-    """The last that holds counts; the first where none does."""
-
-    def cost(self, usage: Usage, at_ns: int) -> int:
-        """Nano-dollars for `usage` by a request started at `at_ns`; rounded once, half up. Never negative.
-
-        Every token is charged once: parts that together exceed their whole are cut, cache before audio, reasoning before audio.
-        """
-        rate = self._rate(usage.input, at_ns)
-        rest = usage.input
-        total = rate.request
-        for count, part_rate in (
-            (usage.cache_read, rate.cache_read),
-            (usage.cache_write_5m, rate.cache_write_5m),
-            (usage.cache_write_1h, rate.cache_write_1h),
-            (usage.audio_input, rate.audio_input),
-        ):
-            if count:
-                taken = min(count, rest)
-                rest -= taken
-                total += taken * part_rate
-        total += rest * rate.input
-        rest = usage.output
-        for count, part_rate in ((usage.reasoning, rate.reasoning), (usage.audio_output, rate.audio_output)):
-            if count:
-                taken = min(count, rest)
-                rest -= taken
-                total += taken * part_rate
-        return (total + rest * rate.output + _PER // 2) // _PER
-
-    def per_token(self, at_ns: int) -> tuple[float, float]:
-        """Nano-dollars of a token in and of one out, for a short prompt: to compare models, not to charge."""
-        rate = self._rate(0, at_ns)
-        return rate.input / _PER, rate.output / _PER
-
-    def _rate(self, prompt: int, at_ns: int) -> Rate:
-        """The rate for a prompt of this many tokens at this time."""
-        periods = self.periods
-        period = periods[0]
-        if len(periods) > 1:
-            period = next((later for later in reversed(periods) if later.holds(at_ns)), period)
-        rates = period.rates
-        if len(rates) > 1:
-            return next((rate for rate in reversed(rates) if prompt > rate.above), rates[0])
-        return rates[0]
-
-
-FREE = Price((Period((Rate(),)),))
+Batch at half, flex as batch: https://platform.openai.com/docs/pricing, https://docs.claude.com/en/docs/about-claude/pricing,
+https://ai.google.dev/gemini-api/docs/pricing, https://aws.amazon.com/bedrock/pricing.
+`priority` differs from model to model; only a person can set it.
+"""
 
 
 class Rule(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -169,49 +89,77 @@ _SOLE_OWNERS = frozenset({"anthropic", "bedrock", "gemini", "openai"})
 _COMPACT_DATE = re.compile(r"-(20\d{2})(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?=-|:|$)")
 
 
-def _dashed(name: str) -> str:
-    """Some write a date as 20260131 where the list has 2026-01-31."""
-    return _COMPACT_DATE.sub(r"-\1-\2-\3", name)
+def _names(kind: str, name: str) -> tuple[str, ...]:
+    """What a model may be called in a list: also without its owner, and with a date as 2026-01-31 where it has 20260131."""
+    names = (name, name.rpartition("/")[2]) if kind in _SOLE_OWNERS else (name,)
+    return tuple(dict.fromkeys(dated for known in names for dated in (known, _COMPACT_DATE.sub(r"-\1-\2-\3", known))))
+
+
+@functools.cache
+def bundled() -> PriceList:
+    """The bundled list. Decoded once; shared."""
+    return msgspec.json.decode(Path(__file__).with_name("prices.json").read_bytes(), type=PriceList)
 
 
 class Prices:
-    """The price list, for look-ups."""
+    """All prices that are in force, for look-ups. Another configuration makes another one."""
 
-    def __init__(self, bundled: PriceList) -> None:
-        self.version = bundled.version
-        self._kinds = bundled.kinds
-        self._found: dict[tuple[str, str], Price | None] = {}
+    def __init__(self, listed: PriceList, overrides: Sequence[Override] = ()) -> None:
+        """Of `overrides` that say the same as closely, the later counts; see `overrides.own_periods`."""
+        self.listed = listed.version
+        """The version of the bundled list."""
+        self._kinds = listed.kinds
+        self.overrides = tuple(overrides)
+        """Those set by a person."""
+        self._found: dict[tuple[str, str, str], Price | None] = {}
 
     @classmethod
-    def load(cls) -> Prices:
-        """The bundled list."""
-        return cls(msgspec.json.decode(Path(__file__).with_name("prices.json").read_bytes(), type=PriceList))
+    def load(cls, overrides: Sequence[Override] = ()) -> Prices:
+        """The bundled list, and what a person sets."""
+        return cls(bundled(), overrides)
 
-    def find(self, kind: str, model: str) -> Price | None:
-        """The price of a model at a kind of provider (`openai`, `groq`, …); None where it is not known."""
+    def find(self, provider: str, kind: str, model: str, at_ns: int) -> Period | None:
+        """The price of a model at a provider of some kind (`openai`, `groq`, …) at a time; None where it is not known."""
         try:
-            return self._found[kind, model]
+            price = self._found[provider, kind, model]
         except KeyError:
-            pass
-        price = self._look_up(kind, model) if len(model) <= MAX_NAME else None
+            price = self._remember(provider, kind, model)
+        return None if price is None else price.at(at_ns)
+
+    def version(self, period: Period) -> str:
+        """What goes onto the records that it prices."""
+        return f"{self.listed} + {period.mark}" if period.mark else self.listed
+
+    def per_token(self, provider: str, kind: str, model: str, at_ns: int) -> tuple[float, float] | None:
+        """Nano-dollars of a token in and of one out, to compare models; None where the price is not known."""
+        found = self.find(provider, kind, model, at_ns)
+        return None if found is None else found.per_token()
+
+    def _remember(self, provider: str, kind: str, model: str) -> Price | None:
+        price = self._look_up(provider, kind, model) if len(model) <= MAX_NAME else None
         if len(self._found) >= MAX_REMEMBERED:
             del self._found[next(iter(self._found))]
-        self._found[kind, model[: MAX_NAME + 1]] = price
+        self._found[provider, kind, model[: MAX_NAME + 1]] = price
         return price
 
-    def per_token(self, kind: str, model: str, at_ns: int) -> tuple[float, float] | None:
-        """Nano-dollars of a token in and of one out, to compare models; None where the price is not known."""
-        found = self.find(kind, model)
-        return None if found is None else found.per_token(at_ns)
+    def _look_up(self, provider: str, kind: str, model: str) -> Price | None:
+        names = _names(_PRICED_AS.get(kind, kind), model.lower())
+        listed = FREE if kind in FREE_KINDS else self._listed(_PRICED_AS.get(kind, kind), names)
+        own = own_periods(self.overrides, provider, kind, names) if self.overrides else ()
+        if not own:
+            return listed
+        return Price(() if listed is None else listed.periods, own)
 
-    def _look_up(self, kind: str, model: str) -> Price | None:
-        if kind in FREE_KINDS:
-            return FREE
-        name, kind = model.lower(), _PRICED_AS.get(kind, kind)
+    def _listed(self, kind: str, names: Sequence[str]) -> Price | None:
         entries = self._kinds.get(kind, ())
-        names = (name, name.rpartition("/")[2]) if kind in _SOLE_OWNERS else (name,)
-        for spelling in (dated for known in names for dated in (known, _dashed(known))):
+        for name in names:
             for entry in entries:
-                if entry.match.matches(spelling):
-                    return Price(entry.periods) if entry.periods else None
+                if entry.match.matches(name):
+                    return _of(entry, _TIERS.get(kind, ()))
         return None
+
+
+def _of(entry: Entry, tiers: tuple[tuple[str, int], ...]) -> Price | None:
+    if not entry.periods:
+        return None
+    return Price(tuple(msgspec.structs.replace(period, tiers=tiers) for period in entry.periods) if tiers else entry.periods)

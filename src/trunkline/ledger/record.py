@@ -33,6 +33,12 @@ class Open(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="open"):
     target: str
     """The model name sent to the provider."""
     stream: bool
+    user: str = ""
+    """Whose the key is, as far as it says."""
+    team: str = ""
+    organisation: str = ""
+    tags: str = ""
+    """Of the key, sorted, with commas between them."""
 
 
 class Settle(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="settle"):
@@ -60,6 +66,8 @@ class Settle(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="settle
     """The provider's own request id."""
     trail: str = ""
     """What happened on the way, as JSON: a `pipeline.trail.Trail`. Empty where the first choice answered at once."""
+    reported_nano: int | None = None
+    """Nano-dollars that the provider itself says it costs; None where it does not."""
 
 
 Record = Open | Settle
@@ -136,4 +144,9 @@ def row(settle: Settle) -> Row:
         "first_byte_us": settle.first_byte_us,
         "upstream_id": settle.upstream_id,
         "trail": settle.trail,
+        "user": opened.user,
+        "team": opened.team,
+        "organisation": opened.organisation,
+        "tags": opened.tags,
+        "reported_nano": settle.reported_nano,
     }

@@ -65,6 +65,12 @@ def segments(directory: Path) -> list[tuple[int, Path]]:
     return sorted((int(match[1]), path) for match, path in named if match)
 
 
+def directories(root: Path) -> list[Path]:
+    """The journal's directory and those below it that several processes had, each its own."""
+    own = [path for path in root.iterdir() if path.name.isdecimal()] if root.is_dir() else []
+    return [root, *sorted(own, key=lambda path: int(path.name))]
+
+
 def frame(payload: bytes) -> bytes:
     """A payload as it stands in the file."""
     return HEADER.pack(len(payload), zlib.crc32(payload)) + payload
@@ -91,14 +97,15 @@ def scan(data: bytes, start: int = 0) -> Iterator[tuple[int, Record]]:
         start = end
 
 
-def settled(directory: Path) -> list[Settle]:
-    """Every settlement in the journal, oldest first, leaving it as it is: for readers beside a gateway that may be running.
+def settled(root: Path) -> list[Settle]:
+    """Every settlement in the journal, leaving it as it is: for readers beside a gateway that may be running. Oldest first,
+    where one process wrote it.
 
     A segment that vanishes meanwhile was moved into the store; so read the journal first, then the store. Raises OSError for
     one that cannot be read: without it the accounts would be short.
     """
     found: list[Settle] = []
-    for _, path in segments(directory):
+    for path in (path for directory in directories(root) for _, path in segments(directory)):
         try:
             data = path.read_bytes()
         except FileNotFoundError:

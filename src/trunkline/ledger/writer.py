@@ -21,8 +21,15 @@ from trunkline.ledger.segment import Segment, scan
 BATCH = 1000
 """Rows of one commit."""
 INTERVAL_SECONDS = 0.05
-"""Records wait this long for company before they are synced and saved."""
+"""Records wait this long for company before they are synced."""
+SAVE_SECONDS = 0.25
+"""At the most for company before a commit, unless a batch is full: as many intervals as the last one had rows, since one of
+many rows costs less than several of few.
+"""
 MAX_BACKOFF_SECONDS = 2.0
+
+CHORE_SECONDS = 3600.0
+"""After so long a chore that was done is begun again."""
 
 Save = Callable[[Sequence[Row]], None]
 """Stores rows, all or none; one whose id is already there is passed over. Raises anything where it cannot."""
@@ -31,8 +38,20 @@ Save = Callable[[Sequence[Row]], None]
 class Writer:
     """The reading end of the journal. `start` once, `flush` once; counts may be read from any thread."""
 
-    def __init__(self, journal: Journal, save: Save, *, report: Report, interval: float = INTERVAL_SECONDS) -> None:
-        """`report` is told of trouble and its end, as (message, detail), from the writer's thread; it must not block."""
+    def __init__(
+        self,
+        journal: Journal,
+        save: Save,
+        *,
+        report: Report,
+        interval: float = INTERVAL_SECONDS,
+        pace: float = SAVE_SECONDS,
+        chore: Callable[[], bool] | None = None,
+    ) -> None:
+        """`report` is told of trouble and its end, as (message, detail), from the writer's thread; it must not block.
+
+        `chore`: what else that thread may do where the store keeps up, in short steps: true where there is more to do.
+        """
         self.stored = 0
         """Rows the store took, those it had already and those of earlier processes too."""
         self.failures = 0
@@ -44,6 +63,9 @@ class Writer:
         self._save = save
         self._report = report
         self._interval = interval
+        self._pace = pace
+        self._chore = chore
+        self._chore_at = 0.0
         self._segments: list[Segment] = []
         self._sources: list[Iterator[list[Row]]] = [self._from_memory(), iter(self.replay), self._from_files()]
         self._rows: list[Row] = []
@@ -72,6 +94,7 @@ class Writer:
     def _run(self) -> None:
         self._work()
         while not self._stop.is_set():
+            self._do_chore()
             if self._calm():
                 self._doze()
             self._stop.wait(self._interval)
@@ -96,9 +119,20 @@ class Writer:
         """Wait for a record. The journal looks at `idle` after each append, so one that comes between the looks is seen."""
         self._journal.idle = True
         if self._calm() and not self._stop.is_set():
-            self._journal.awake.wait()
+            self._journal.awake.wait(None if self._chore is None else max(0.0, self._chore_at - time.monotonic()))
         self._journal.idle = False
         self._journal.awake.clear()
+
+    def _do_chore(self) -> None:
+        """One step, where the store keeps up; the next comes after the records that came meanwhile."""
+        if self._chore is None or not self._drained or time.monotonic() < self._chore_at:
+            return
+        more = False
+        try:
+            more = self._chore()
+        except Exception as error:  # noqa: BLE001 - it must not end the thread
+            self._report("what is done beside storing records failed; it is tried again in an hour", repr(error))
+        self._chore_at = time.monotonic() + (0.0 if more else CHORE_SECONDS)
 
     def _work(self) -> None:
         """Sync, save what there is until the store refuses, delete what is done with."""
@@ -140,10 +174,16 @@ class Writer:
         return []
 
     def _from_memory(self) -> Iterator[list[Row]]:
-        """Settlements as they come; an empty list when none waits."""
+        """Settlements as they come; an empty list when none waits, or few that came soon after the last ones."""
         pending = self._journal.pending
+        save_at = 0.0
         while True:
-            batch: list[Pending] = [pending.popleft() for _ in range(min(BATCH, len(pending)))]
+            now, count = time.monotonic(), min(BATCH, len(pending))
+            if now < save_at and count < BATCH and not self._stop.is_set():
+                yield []
+                continue
+            batch: list[Pending] = [pending.popleft() for _ in range(count)]
+            save_at = now + min(self._pace, self._interval * count)
             yield [row(record) for record, _, _ in batch]
             for _, opened, settled in batch:
                 opened.done += 1

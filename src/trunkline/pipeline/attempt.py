@@ -48,6 +48,11 @@ class Incoming(Protocol):
         """Give it up, unread."""
         ...
 
+    @property
+    def size(self) -> int:
+        """Bytes of body that have come."""
+        ...
+
     def pause(self) -> None:
         """Bring no more for now."""
         ...
@@ -87,6 +92,8 @@ async def ask_provider(
 
 async def ask_for(exchange: Exchange, parts: Parts, dialect: ProviderDialect, request: WireRequest) -> Incoming:
     """Send a request that is ready and look at its answer's head, as `ask_provider` does. `dialect` reads its errors."""
+    if exchange.reply.gone:  # what is still read for it has its own end; nothing new is begun
+        raise GatewayError(Kind.CLIENT_GONE, "The client closed the connection.")
     credential = exchange.credentials.get(cast("Target", exchange.target).provider.name)
     if credential is not None:
         exchange.secrets = credential.secrets

@@ -24,9 +24,13 @@ from trunkline.edge.request import Request
 from trunkline.ledger.journal import Journal, Ticket
 from trunkline.ledger.prices import Prices
 from trunkline.ledger.record import Open
+from trunkline.meters.meter import Hold, Meters, Room
+from trunkline.meters.rule import Rule
 from trunkline.pipeline.count import Counter
+from trunkline.pipeline.drain import Drains
 from trunkline.pipeline.media import Fetch
 from trunkline.pipeline.memory import Memory
+from trunkline.pipeline.use import Estimate, Spent, Step
 from trunkline.policy.keys import KeyRing, Principal
 from trunkline.providers.provider import Target
 from trunkline.routing.choose import Candidates
@@ -34,6 +38,18 @@ from trunkline.routing.course import Standings
 from trunkline.routing.standing import Standing
 from trunkline.telemetry.log import Log
 from trunkline.telemetry.metrics import Metrics
+
+
+class Tokens(Protocol):
+    """Bearer tokens that let in."""
+
+    def find(self, key: bytes) -> Principal | None:
+        """Whom one lets in; None where it is none, or does not count. Raises `GatewayError` (403, 503)."""
+        ...
+
+    def holds(self, principal: Principal) -> bool:
+        """Whether one that was let in still counts."""
+        ...
 
 
 @dataclass
@@ -44,6 +60,13 @@ class Live:
     keys: KeyRing
     credentials: Mapping[str, Credential] = field(default_factory=dict)
     """Of those providers whose credential is no fixed header, by the provider's name."""
+    prices: Prices = field(default_factory=Prices.load)
+    tokens: Tokens | None = None
+    """What lets in beside keys."""
+
+
+def _untold(rule: Rule, at_ns: int) -> None:
+    """Where nobody is told."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +76,7 @@ class Parts:
     live: Live
     client: Client
     journal: Journal
-    prices: Prices
+    meters: Meters
     metrics: Metrics
     log: Log
     clock_ns: Callable[[], int]
@@ -69,6 +92,15 @@ class Parts:
     """State of models that clients without a slot for it cannot hand back."""
     fetch: Fetch
     counter: Counter
+    drains: Drains = field(default_factory=Drains)
+    """Answers that are read for clients who left."""
+    exceeded: Callable[[Rule, int], None] = _untold
+    """Told that a hard budget refused a request that began then (nanoseconds since the epoch)."""
+
+    @property
+    def prices(self) -> Prices:
+        """Those in force."""
+        return self.live.prices
 
 
 class Answered(msgspec.Struct, frozen=True):
@@ -152,32 +184,8 @@ class Race(Protocol):
         ...
 
 
-class Step(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One attempt, as the ledger keeps it. Times in whole milliseconds."""
-
-    provider: str
-    model: str
-    began_ms: int
-    """After the request came in."""
-    took_ms: int
-    error: str = ""
-    """A `Kind`, `outrun` where another attempt was quicker, `filtered` where a filter emptied its answer; empty where it
-    answered."""
-    status: int = 0
-    """The provider's own, where it refused."""
-    seat: int = 0
-    """Which of its credentials."""
-    hedged: bool = False
-    """Asked beside another one that was slow to begin."""
-
-
-@dataclass(slots=True)
-class Spent:
-    """What attempts used that are over and were not the client's answer. Copies of an exchange have it together."""
-
-    usage: Usage = NO_USAGE
-    nano: int | None = None
-    """What that cost, in nano-dollars; None where a part of it has no price."""
+NO_ROOMS: tuple[Room | None, Room | None] = (None, None)
+"""Where there is no limit to tell of."""
 
 
 class Exchange:
@@ -194,6 +202,7 @@ class Exchange:
         "deadlines",
         "detail",
         "dialect",
+        "drawn",
         "dropped",
         "endpoint",
         "error",
@@ -201,17 +210,25 @@ class Exchange:
         "finish",
         "first_byte",
         "hedged",
+        "hold",
         "id",
+        "job",
+        "lent",
+        "most",
         "named",
         "opened",
+        "paid",
         "passage",
         "passed",
         "passing",
+        "price_version",
         "principal",
         "race",
         "raw_usage",
         "reply",
+        "reported_nano",
         "request",
+        "rooms",
         "rules",
         "secrets",
         "sent",
@@ -263,6 +280,11 @@ class Exchange:
         self.hedged = False
         """Its attempt began beside another one."""
         self.spent = Spent()
+        self.price_version = ""
+        """Where the latest price is from."""
+        self.job = "chat"
+        """What is done for it: a `run.Job`."""
+        self._hold_nothing()
         self._forget()
         self.first_byte = 0.0
         """Monotonic clock when the first byte went to the client; 0 where none did."""
@@ -295,6 +317,18 @@ class Exchange:
             self.race.shows(self)
         self.first_byte = now
 
+    def _hold_nothing(self) -> None:
+        self.most: Estimate | None = None
+        """What it may use at most; None until somebody asked."""
+        self.hold: Hold | None = None
+        """What it holds of the limits and budgets that it is under."""
+        self.paid = (0, 0)
+        """Tokens and nano-dollars of it that the meters have counted already."""
+        self.rooms = NO_ROOMS
+        """What is left of requests and tokens a minute, to be told."""
+        self.lent: Hold | None = None
+        """What the attempt that goes on holds of its provider's limits."""
+
     def _forget(self) -> None:
         self.secrets: tuple[bytes, ...] = ()
         """Of a credential that is renewed, what went out with this request."""
@@ -311,17 +345,31 @@ class Exchange:
         self.raw_usage = ""
         self.finish = ""
         self.cost_nano: int | None = None
+        self.reported_nano: int | None = None
+        self.drawn: tuple[Usage, int | None] | None = None
+        """What the attempt used and what that cost, once it is over and stands in `spent`."""
         self.upstream_id = ""
 
     def cost(self) -> int | None:
         """Nano-dollars of all attempts so far; None where a part of it has no price."""
-        spent = self.spent
-        if spent.usage is NO_USAGE:
-            return self.cost_nano
-        if self.usage.basis == "none" or spent.nano is None:
-            return spent.nano
-        return None if self.cost_nano is None else self.cost_nano + spent.nano
+        return self._with_spent(self.cost_nano, self.spent.nano)
+
+    def reported(self) -> int | None:
+        """What the providers say that all attempts so far cost; None where one of them does not."""
+        return self._with_spent(self.reported_nano, self.spent.reported)
+
+    def _with_spent(self, own: int | None, spent: int | None) -> int | None:
+        if self.spent.usage is NO_USAGE:
+            return own
+        if self.usage.basis == "none" or spent is None:
+            return spent
+        return None if own is None else own + spent
+
+    @property
+    def asked(self) -> bool:
+        """A provider was given it and is about it."""
+        return self.spent.asked
 
     def mark_sent(self) -> None:
         """A provider has it now."""
-        self.sent = True
+        self.sent = self.spent.asked = True

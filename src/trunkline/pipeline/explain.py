@@ -23,6 +23,9 @@ from trunkline.dialects.tasks import TASKS
 from trunkline.edge.client import head_of
 from trunkline.edge.request import Request
 from trunkline.ledger.prices import Prices
+from trunkline.meters.windows import window
+from trunkline.pipeline.claim import under
+from trunkline.pipeline.estimate import estimate
 from trunkline.pipeline.exchange import Exchange
 from trunkline.pipeline.explanation import (
     CandidateTold,
@@ -30,7 +33,9 @@ from trunkline.pipeline.explanation import (
     Cost,
     Explanation,
     KeyTold,
+    LimitTold,
     Refused,
+    Reserved,
     RouteTold,
     RuleTold,
     Seen,
@@ -76,6 +81,8 @@ async def explain_request(scene: Scene, question: Question) -> Explanation:
         candidates=tuple(_candidates(scene, exchange.candidates)),
         carried=_carried(came, question),
         cost=_cost(scene.prices, exchange, seen),
+        limits=(limits := tuple(_limits(came))),
+        reserved=_reserved(came) if limits else None,
         sent=None if came.sent is None else _sent(came.sent, came.fetched, hide),
         refused=None if error is None else Refused(error.status, error.kind.value, hide(_written(exchange, error))),
         notes=tuple(_notes(scene, came, question)),
@@ -184,7 +191,7 @@ def _seen(exchange: Exchange, route: Route | None) -> Seen | None:
     if ask is None or route is None or exchange.passing:
         return None
     told = traits(exchange, msgspec.structs.replace(route, looks=_EVERYTHING))
-    output = told.output or glimpse.output_limit(ask)
+    output = told.output or glimpse.size(ask, exchange.dialect.name).output
     return Seen(exchange.asks.estimate_input(ask), output, tuple(sorted(told.media)), told.tools, told.schema, told.stream)
 
 
@@ -255,16 +262,40 @@ def _passes(exchange: Exchange, spoken: str) -> bool:
 def _cost(prices: Prices, exchange: Exchange, seen: Seen | None) -> Cost | None:
     """By the list, for what is chosen; a failed try may cost besides."""
     target = exchange.target
-    price = None if target is None else prices.find(target.provider.kind, target.model)
-    if seen is None or price is None:
+    if seen is None or target is None:
+        return None
+    price = prices.find(*target.priced_as, exchange.started_ns)
+    if price is None:
         return None
     if not exchange.charged:
         return Cost(seen.tokens, 0, 0, 0)
 
     def cost(output: int) -> int:
-        return price.cost(Usage(input=seen.tokens, output=output, basis="estimated"), exchange.started_ns)
+        return price.cost(Usage(input=seen.tokens, output=output, basis="estimated"))
 
     return Cost(seen.tokens, cost(0), seen.output, cost(seen.output) if seen.output else None)
+
+
+def _limits(came: Rehearsal) -> Iterator[LimitTold]:
+    """All that it is under: its key's with those of its holders, its model's, and those of whom it would go to."""
+    exchange = came.exchange
+    held = [exchange.principal.rules]
+    if exchange.candidates is not None:
+        held = [*under(exchange, exchange.candidates.course.route)]
+    if exchange.target is not None:
+        held.append(exchange.target.provider.limits)
+    for rule in (rule for rules in held for rule in rules.rules):
+        begin = window(rule.period, rule.zone, exchange.started_ns).begin if rule.what == "money" else None
+        purse = None if begin is None else came.books.purses.get((rule.ident, begin))
+        period, zone = (None, "") if begin is None else (rule.period, rule.zone)
+        spent = None if purse is None else purse.spent
+        yield LimitTold(rule.holder, rule.what, rule.amount, period, zone, rule.hard, spent)
+
+
+def _reserved(came: Rehearsal) -> Reserved | None:
+    if came.exchange.candidates is None:
+        return None
+    return Reserved(*estimate(came.exchange, came.parts, came.exchange.candidates))
 
 
 def _sent(request: WireRequest, fetched: tuple[str, ...], hide: Hide) -> Sent:
@@ -310,6 +341,8 @@ def _notes(scene: Scene, came: Rehearsal, question: Question) -> Iterator[str]:
     target = came.exchange.target
     if scene.standings is None:
         yield "No running gateway was asked how the targets are doing: all are taken to be well."
+    if scene.standings is None and any(rule.what != "money" for rule in question.principal.rules.rules):
+        yield "What runs elsewhere is not known here: of limits on requests, tokens and concurrency all is taken to be left."
     if came.sent is None and came.error is None:
         yield "The gateway answers by itself; nothing is sent."
     if came.sent is None or target is None:

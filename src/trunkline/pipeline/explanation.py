@@ -9,6 +9,8 @@ from typing import Literal
 
 import msgspec
 
+from trunkline.meters.rule import What
+from trunkline.meters.windows import Period
 from trunkline.routing.condition import Condition
 
 
@@ -115,6 +117,33 @@ class Cost(msgspec.Struct, frozen=True):
     """With all of them; None where the request sets no limit."""
 
 
+class LimitTold(msgspec.Struct, frozen=True):
+    """A limit or a budget that the request is under."""
+
+    holder: str
+    """Whose it is: `key:ci`, `team:lab`, `model:smart`, `provider:openai`."""
+    what: What
+    """Of requests and tokens there may be so many a minute, of money (nano-dollars) in a period."""
+    amount: int
+    period: Period | None
+    """Of money."""
+    zone: str
+    hard: bool
+    """More than that is refused."""
+    spent: int | None
+    """Nano-dollars spent of it, as the ledger knows; None where it was not looked at."""
+
+
+class Reserved(msgspec.Struct, frozen=True):
+    """What it would hold of them until its end."""
+
+    tokens: int
+    nano: int
+    """Nano-dollars at most."""
+    unpriced: str
+    """A target that may be asked and whose price nobody knows; else empty."""
+
+
 class Sent(msgspec.Struct, frozen=True):
     """The request as it would go out, secrets as `***`."""
 
@@ -148,6 +177,9 @@ class Explanation(msgspec.Struct, frozen=True):
     carried: Carried | None
     cost: Cost | None
     """None where no price is known."""
+    limits: tuple[LimitTold, ...]
+    reserved: Reserved | None
+    """None where that is not known, or nothing limits it."""
     sent: Sent | None
     """What would go out first; None where nothing would."""
     refused: Refused | None

@@ -106,7 +106,8 @@ class Hedge:
         """A second target, where one is left that fits and is well, and the route's share allows it."""
         parts, candidates = self._parts, self._way.candidates
         course, now = candidates.course, parts.mono()
-        at = candidates.next(now, parts.dice()) if course.hedging.may() else None
+        may = course.hedging.may() and not self._exchange.reply.gone
+        at = candidates.next(now, parts.dice()) if may else None
         if at is None or not course.standings[at].well(candidates.tokens, now):
             return
         course.hedging.spend()
@@ -163,6 +164,8 @@ class Hedge:
         self._exchange.become(chosen)
         for one in self._tasks:
             one.race = None  # it knows us: a circle otherwise
+            if one is not chosen:  # a fault of ours may have ended it: what it holds and used is accounted for all the same
+                failed(one, self._parts, GatewayError(Kind.CLIENT_GONE, "Another target was quicker."))
         self._exchange.trail.sort(key=lambda step: step.began_ms)
         for second in self._tasks:
             if second.hedged:

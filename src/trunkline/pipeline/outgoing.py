@@ -10,7 +10,8 @@ import re
 
 from trunkline.canon.errors import GatewayError
 from trunkline.dialects.dialect import Dialect
-from trunkline.pipeline.exchange import Exchange
+from trunkline.pipeline.exchange import NO_ROOMS, Exchange
+from trunkline.policy.limits import room_lines
 
 _ESCAPE = re.compile(rb"\\u([0-9A-Fa-f]{4})|\\(/)")
 _HIDDEN = b"***"
@@ -21,6 +22,8 @@ _MAX_DROPPED = 1024
 def head(exchange: Exchange) -> bytes:
     """The header lines every answer carries, framing and content type aside."""
     target, ident = exchange.target, id_lines(exchange.id, exchange.dialect)
+    if exchange.rooms != NO_ROOMS:
+        ident += room_lines(*exchange.rooms)
     if target is None:
         return ident + exchange.extra
     lines = b"%bx-trunkline-provider: %b\r\nx-trunkline-model: %b\r\nx-trunkline-attempts: %d\r\n%b" % (

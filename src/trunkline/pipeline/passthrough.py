@@ -24,6 +24,7 @@ from trunkline.dialects.shallow import checked_model, encode, fields, model_of
 from trunkline.dialects.table import SPOKEN
 from trunkline.pipeline.admit import Way, accept, allowed, begin, known
 from trunkline.pipeline.attempt import Incoming, ask_for, read_at_most
+from trunkline.pipeline.estimate import PICTURES
 from trunkline.pipeline.exchange import Exchange, Parts
 from trunkline.pipeline.outgoing import cost_line, head
 from trunkline.pipeline.pursue import once, pursue
@@ -44,21 +45,19 @@ _PASSED = (b"content-type", b"content-disposition")
 """Headers of an answer that the client is shown."""
 _OURS = frozenset({b"model", b"deployment", b"key", b"api-key"})
 """Of a client's query, what is said anew (Azure's word for a model too), and what is never passed on. Azure reads any case."""
-_PICTURES = frozenset({"image_edits", "image_variations"})
-"""Families whose answers hold pictures."""
 _JSON = b"application/json"
 _EVENTS = b"text/event-stream"
 
 
 async def pass_on(exchange: Exchange, parts: Parts) -> None:
     """Answer one such request. Raises `GatewayError`."""
-    exchange.charged = False  # nothing is guessed: what such an answer costs cannot be told from its size
+    exchange.charged = False  # until an answer begins: a client may leave while it still sends its file
     known(exchange, parts)
     if exchange.request.stream is None:
         await _pass_whole(exchange, parts)
     elif cast("Passing", exchange.passing).model == "none":
         body, told = exchange.request.stream, exchange.request.headers[b"content-type"]
-        await _pursue(exchange, parts, once(admit_passing(exchange, parts, "")), lambda _: (body, told))
+        await _pursue(exchange, parts, once(await admit_passing(exchange, parts, "")), lambda _: (body, told))
     else:
         await _pass_form(exchange, parts, exchange.request.stream)
 
@@ -71,7 +70,7 @@ async def _pass_whole(exchange: Exchange, parts: Parts) -> None:
         found = fields(body)
     null = bytes(found.get("model", b"null")) == b"null"
     model = "" if passing.model != "needed" and null else model_of(found)
-    way = admit_passing(exchange, parts, model, found)
+    way = await admit_passing(exchange, parts, model, found)
     # what was read as JSON must not be read as anything else, such as a form with another model in it
     told = exchange.request.headers.get(b"content-type", _JSON) if passing.model == "none" else _JSON
 
@@ -93,7 +92,7 @@ async def _pass_form(exchange: Exchange, parts: Parts, source: Body) -> None:
             model = await upload.read_ahead(exchange.snapshot.server.max_body)
         if not model and cast("Passing", exchange.passing).model == "needed":
             model_of({})
-        way = admit_passing(exchange, parts, model)
+        way = await admit_passing(exchange, parts, model)
 
         def written_for(target: Target) -> tuple[Body, bytes]:
             upload.put(target.model)
@@ -115,12 +114,12 @@ async def _pursue(
     await pursue(exchange, parts, way, attempt)
 
 
-def admit_passing(exchange: Exchange, parts: Parts, model: str, found: dict[str, msgspec.Raw] | None = None) -> Way:
+async def admit_passing(exchange: Exchange, parts: Parts, model: str, found: dict[str, msgspec.Raw] | None = None) -> Way:
     """Where to ask for this model, or for a request that names none; from here on the ledger knows the request."""
     found = found or {}
     stream = bytes(found.get("stream", b"")) == b"true"
     exchange.ask = Ask(found, model, stream=stream, include_usage=True)
-    family, providers = cast("Passing", exchange.passing).family, exchange.snapshot.providers.values()
+    family, providers = cast("Passing", exchange.passing).family, list(exchange.snapshot.providers.values())
     shown = [provider for provider in providers if _may_any(exchange.principal, provider)]
     if model:
         told = Traits(
@@ -132,24 +131,28 @@ def admit_passing(exchange: Exchange, parts: Parts, model: str, found: dict[str,
         asked, exchange.rules = follow(allowed(exchange, model), told)
         route = of_model(asked, family, shown)
         course = parts.standings.along(asked)
-        candidates = Candidates(course if route is asked else parts.standings.part(route), told)
+        course = course if route is asked else parts.standings.part(route)
+        candidates = Candidates(course, told, providers=exchange.principal.providers)
     else:
         named = exchange.request.headers.get(PROVIDER_HEADER, b"").decode("latin-1")
+        if exchange.principal.providers is not None and not named:
+            # one that it may not use makes no choice necessary
+            providers = [one for one in providers if exchange.principal.may_ask(one.name)] or providers
         provider = of_none(family, named, providers, shown)
-        if not _may_any(exchange.principal, provider):
+        if exchange.principal.may_ask(provider.name) and not _may_any(exchange.principal, provider):
             raise GatewayError(
                 Kind.FORBIDDEN,
                 f"This key is limited to some models, and a request that names none may use any: it needs '{provider.name}/*'.",
                 code="model_not_allowed",
             )
         route = Route("", (Target(provider, ""),), provider.deadlines)
-        candidates = Candidates(parts.standings.part(route))
-    return accept(exchange, parts, begin(exchange, parts, route, candidates))
+        candidates = Candidates(parts.standings.part(route), providers=exchange.principal.providers)
+    return await accept(exchange, parts, begin(exchange, parts, route, candidates))
 
 
 def _may_any(principal: Principal, provider: Provider) -> bool:
     """What names no model may use any: a file of requests, or a provider's own choice."""
-    return principal.may_use(f"{provider.name}/*")
+    return principal.may_use(f"{provider.name}/*") and principal.may_ask(provider.name)
 
 
 async def _exchange(exchange: Exchange, parts: Parts, body: bytes | Body, content_type: bytes) -> None:
@@ -159,6 +162,7 @@ async def _exchange(exchange: Exchange, parts: Parts, body: bytes | Body, conten
     target = cast("Target", exchange.target)
     answer = await ask_for(exchange, parts, SPOKEN[speech(target.provider)], request)
     passing, told = cast("Passing", exchange.passing), answer.headers.get(b"content-type", b"").lower()
+    exchange.charged = passing.paid == "told"
     if passing.counts and told.startswith(_JSON):
         await _whole(exchange, parts, answer)
     else:
@@ -207,10 +211,10 @@ def _lines(exchange: Exchange, answer: Incoming) -> bytes:
 async def _whole(exchange: Exchange, parts: Parts, answer: Incoming) -> None:
     """An answer that is small, and tells what was used."""
     body = await read_at_most(answer, cast("Target", exchange.target).provider.max_answer)
-    pictures = cast("Passing", exchange.passing).family in _PICTURES
+    pictures = cast("Passing", exchange.passing).family in PICTURES
     usage, exchange.raw_usage = read_answer(body, pictures=pictures)
     if usage != NO_USAGE:
-        price(exchange, parts, usage)
+        price(exchange, parts, usage, exchange.raw_usage)
     exchange.shows(parts.mono())
     exchange.reply.send(answer.status, _lines(exchange, answer) + cost_line(exchange), body)
 

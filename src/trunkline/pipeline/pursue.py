@@ -13,11 +13,14 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from trunkline.canon.errors import GatewayError, Kind
+from trunkline.canon.usage import NO_USAGE
 from trunkline.pipeline.admit import Way
-from trunkline.pipeline.exchange import Exchange, Filtered, Parts, Step
+from trunkline.pipeline.claim import borrow
+from trunkline.pipeline.exchange import Exchange, Filtered, Parts
 from trunkline.pipeline.hedge import Hedge, patience
 from trunkline.pipeline.relay import deliver
-from trunkline.pipeline.settle import failed
+from trunkline.pipeline.settle import drawn, failed
+from trunkline.pipeline.use import Step
 from trunkline.providers.provider import Target
 from trunkline.routing.retry import Retry, Tried, decide
 
@@ -79,6 +82,8 @@ async def _try(exchange: Exchange, parts: Parts, way: Way, at: int, attempt: Att
     candidates = way.candidates
     target, standing = candidates.course.everyone[at], candidates.course.standings[at]
     candidates.tried(at)
+    if target.provider.limits.rules and (full := await borrow(exchange, parts, target, candidates)) is not None:
+        return full
     begun = parts.mono()
     parts.standings.asked(standing, candidates.tokens, begun)
     exchange.standing = standing
@@ -90,7 +95,8 @@ async def _try(exchange: Exchange, parts: Parts, way: Way, at: int, attempt: Att
     except BaseException as raised:
         now = parts.mono()
         standing.left(begun, now, _first_token(exchange, begun))
-        exchange.trail.append(_step(exchange, target, begun, now, _why(exchange, raised)))
+        why = _why(exchange, raised)
+        exchange.trail.append(_step(exchange, parts, (target, begun, now), why, _stopped(exchange, raised)))
         raise
     finally:
         standing.busy -= 1
@@ -102,12 +108,14 @@ async def _try(exchange: Exchange, parts: Parts, way: Way, at: int, attempt: Att
         standing.failed(begun, now, told)
         candidates.failed(at, told)
     word = "" if told is None else "filtered" if isinstance(told, Filtered) else told.kind.value
-    exchange.trail.append(_step(exchange, target, begun, now, word, told))
+    exchange.trail.append(_step(exchange, parts, (target, begun, now), word, told))
     return error
 
 
 async def _next(exchange: Exchange, parts: Parts, way: Way, error: GatewayError, rounds: int) -> tuple[int | None, int]:
     """Whom to ask after `error`, and how often all were gone through by then; None where nobody is to be asked."""
+    if exchange.reply.gone:
+        return None, rounds
     candidates = way.candidates
     now, dice = parts.mono(), parts.dice()
     following = candidates.next(now, dice)
@@ -161,7 +169,19 @@ def _why(exchange: Exchange, stopped: BaseException) -> str:
     return (Kind.CLIENT_GONE if exchange.reply.gone else Kind.SHUTTING_DOWN).value
 
 
-def _step(exchange: Exchange, target: Target, begun: float, now: float, word: str, error: GatewayError | None = None) -> Step:
+def _stopped(exchange: Exchange, by: BaseException) -> GatewayError | None:
+    """As an error of ours, what ended an attempt from outside; None where it was a fault."""
+    if isinstance(by, Exception):
+        return None
+    return GatewayError(Kind.CLIENT_GONE if exchange.reply.gone else Kind.SHUTTING_DOWN, "")
+
+
+def _step(exchange: Exchange, parts: Parts, asked: tuple[Target, float, float], word: str, error: GatewayError | None) -> Step:
+    """`asked`: who, from when to when."""
+    target, begun, now = asked
+    usage, nano = NO_USAGE, None
+    if word or exchange.trail or exchange.race is not None or exchange.rules or exchange.passed:  # else nobody will read it
+        usage, nano = drawn(exchange, parts, error)
     return Step(
         provider=target.provider.name,
         model=target.model,
@@ -171,4 +191,7 @@ def _step(exchange: Exchange, target: Target, begun: float, now: float, word: st
         status=0 if error is None or error.upstream is None else error.upstream.status,
         seat=target.provider.seat,
         hedged=exchange.hedged,
+        input=usage.input,
+        output=usage.output,
+        nano=nano,
     )

@@ -28,6 +28,10 @@ from trunkline.edge.request import Request
 from trunkline.ledger.journal import NOWHERE, Journal, Ticket
 from trunkline.ledger.prices import Prices
 from trunkline.ledger.record import Open
+from trunkline.meters.books import Books
+from trunkline.meters.local import Local
+from trunkline.meters.meter import Meters, Spent
+from trunkline.meters.windows import Window
 from trunkline.pipeline.count import Counter
 from trunkline.pipeline.exchange import Door, Exchange, Live, Parts
 from trunkline.pipeline.media import media_of, no_fetching
@@ -55,6 +59,8 @@ class Scene:
     dice: Callable[[], float]
     standings: Standings | None = None
     """What was learned of the targets; None where no gateway runs."""
+    spent: Spent | None = None
+    """What the ledger knows to be spent; None: nothing is."""
 
 
 class Question(NamedTuple):
@@ -78,6 +84,8 @@ class Rehearsal(NamedTuple):
     """What the client would be told instead of an answer."""
     fetched: tuple[str, ...]
     """URLs that the gateway would fetch before."""
+    books: Books
+    """Of meters that know what was spent before; they counted this request and nothing that runs elsewhere."""
 
 
 class _Stop(Exception):  # noqa: N818 - not an error: this is as far as it goes
@@ -87,8 +95,10 @@ class _Stop(Exception):  # noqa: N818 - not an error: this is as far as it goes
 async def rehearse(scene: Scene, question: Question) -> Rehearsal:
     """Go as far as can be gone."""
     client, urls = _Client(), _Urls()
-    parts = _parts(scene, question.principal, client, urls)
+    meters = Local(scene.spent or _nothing, lambda *_: None, Books(lambda: int(scene.mono() * 1e9), scene.clock_ns()))
+    parts = _parts(scene, question.principal, (client, urls, meters))
     exchange = Exchange(parts, question.door, question.principal, question.request, _Reply(), b"")
+    exchange.job = question.job
     urls.exchange = exchange
     error = None
     try:
@@ -97,17 +107,21 @@ async def rehearse(scene: Scene, question: Question) -> Rehearsal:
         pass
     except GatewayError as raised:
         error = raised
-    return Rehearsal(exchange, parts, client.sent, error, tuple(urls.named))
+    return Rehearsal(exchange, parts, client.sent, error, tuple(urls.named), meters.books)
 
 
-def _parts(scene: Scene, principal: Principal, client: _Client, urls: _Urls) -> Parts:
-    snapshot = scene.snapshot
+async def _nothing(_holder: str, _window: Window) -> int:
+    return 0
+
+
+def _parts(scene: Scene, principal: Principal, others: tuple[_Client, _Urls, Meters]) -> Parts:
+    snapshot, (client, urls, meters) = scene.snapshot, others
     hidden = hide_credentials({name: one.credential for name, one in snapshot.providers.items()})
     return Parts(
-        live=Live(snapshot, KeyRing((principal,)), hidden),
+        live=Live(snapshot, KeyRing((principal,)), hidden, scene.prices),
         client=client,
         journal=_Journal(),
-        prices=scene.prices,
+        meters=meters,
         metrics=Metrics(""),
         log=_Log(),
         clock_ns=scene.clock_ns,
@@ -139,7 +153,7 @@ class _Copies(Standings):
     """What is known of targets, copied where it is looked at, as it is before anybody is asked."""
 
     def __init__(self, scene: Scene) -> None:
-        super().__init__(lambda target: scene.prices.per_token(target.provider.kind, target.model, scene.clock_ns()))
+        super().__init__(lambda target: scene.prices.per_token(*target.priced_as, scene.clock_ns()))
         self._real = {} if scene.standings is None else scene.standings.all()
         self._copies: dict[tuple[str, int, str], Standing] = {}
 

@@ -45,7 +45,7 @@ async def _whole(exchange: Exchange, parts: Parts, answer: Incoming, ask: Ask, p
     if usage.basis == "none":
         guessed = exchange.asks.estimate_input(ask)
         usage = Usage(input=guessed, output=answered.whole.estimate, images=usage.images, basis="estimated")
-    price(exchange, parts, usage)
+    price(exchange, parts, usage, answered.whole.raw_usage)
     if answered.filtered:
         raise Filtered(answered)
     deliver(exchange, parts, answered)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Literal
 
@@ -29,7 +29,7 @@ from trunkline.pipeline.several import ask_in_turn, several
 from trunkline.pipeline.task import ask_task
 from trunkline.providers.provider import Target
 
-_Handler = Callable[[Exchange, Parts], Awaitable[None]]
+_Handler = Callable[[Exchange, Parts], Coroutine[Any, Any, None]]
 
 
 async def _chat(exchange: Exchange, parts: Parts, target: Target) -> None:
@@ -45,7 +45,7 @@ def _routed(ask: Attempt, task: Family[Any, Any] | None = None, *, twice: bool =
     async def answer(exchange: Exchange, parts: Parts) -> None:
         if task is not None:
             exchange.asks = task.clients[exchange.dialect.name]
-        way = admit(exchange, parts)  # body, model, key's rights, where to ask; from here on the ledger knows it
+        way = await admit(exchange, parts)  # body, model, key's rights, where to ask; from here on the ledger knows it
         await pursue(exchange, parts, way, ask, twice=twice)  # its targets, until one answers; two at once, if the route hedges
 
     return answer
@@ -68,9 +68,11 @@ JOBS: dict[Job, _Handler] = {
 
 async def run(exchange: Exchange, parts: Parts, job: Job) -> None:
     """Answer one request and settle it. Never raises."""
+    exchange.job = job
     parts.metrics.requests_in_flight += 1
+    drain, work = exchange.snapshot.ledger.drain, JOBS[job](exchange, parts)
     try:
-        await JOBS[job](exchange, parts)
+        await (work if drain is None else parts.drains.carry(exchange, work, drain))
     except GatewayError as error:
         refuse(exchange, error)
     except asyncio.CancelledError:

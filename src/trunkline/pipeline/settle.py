@@ -9,7 +9,10 @@ import msgspec
 from trunkline.canon.errors import GatewayError, Kind
 from trunkline.canon.usage import NO_USAGE, Usage, total
 from trunkline.dialects.dialect import Ask
+from trunkline.dialects.told import read_told
+from trunkline.ledger.prices import REPORTED
 from trunkline.ledger.record import Outcome, Settle
+from trunkline.pipeline.estimate import passing_prompt
 from trunkline.pipeline.exchange import Exchange, Parts
 from trunkline.pipeline.outgoing import scrub
 from trunkline.pipeline.trail import count, written
@@ -29,6 +32,8 @@ _OUTCOMES: dict[Kind, Outcome] = {
     Kind.UPSTREAM_UNREACHABLE: "upstream_error",
 }
 
+_FAILURE = 500
+"""From here on a status is a failure: below, a limit that the operator set was reached."""
 _BREAKS = {Kind.UPSTREAM_PROTOCOL, Kind.UPSTREAM_TIMEOUT}
 """Failures that are `upstream_broken` once the client has seen a part of the answer."""
 _WE_LEFT = {Kind.CLIENT_GONE, Kind.SHUTTING_DOWN, Kind.UPSTREAM_TIMEOUT}
@@ -39,9 +44,13 @@ def settle(exchange: Exchange, parts: Parts) -> None:
     """Write down what became of `exchange`."""
     error = exchange.error or (exchange.tap.error if exchange.tap is not None else None)
     _take_usage(exchange, parts, error)
+    _give_back(exchange, parts)
     if exchange.spent.usage is not NO_USAGE:
-        exchange.cost_nano, exchange.usage = exchange.cost(), total((exchange.spent.usage, exchange.usage))
-    priced = exchange.cost_nano is not None and exchange.usage.basis != "none"
+        exchange.cost_nano, exchange.reported_nano = exchange.cost(), exchange.reported()
+        exchange.usage = total((exchange.spent.usage, exchange.usage))
+    if exchange.hold is not None:
+        hold, exchange.hold, (tokens, nano) = exchange.hold, None, exchange.paid
+        parts.meters.settle(hold, _tokens(exchange.usage) - tokens, (exchange.cost_nano or 0) - nano)
     outcome = _outcome(error, begun=exchange.first_byte > 0)
     status = exchange.reply.status or (error.status if error is not None else 0)
     started = exchange.request.started
@@ -49,6 +58,7 @@ def settle(exchange: Exchange, parts: Parts) -> None:
     first_byte_us = int((exchange.first_byte - started) * 1e6) if exchange.first_byte else 0
     kind = error.kind.value if error is not None else ""
     if exchange.ticket is not None and exchange.opened is not None:
+        priced = exchange.cost_nano is not None and exchange.usage.basis != "none"
         record = Settle(
             opened=exchange.opened,
             outcome=outcome,
@@ -59,11 +69,12 @@ def settle(exchange: Exchange, parts: Parts) -> None:
             usage=exchange.usage,
             raw_usage=_shown(exchange, exchange.raw_usage),
             cost_nano=exchange.cost_nano,
-            price_version=parts.prices.version if priced else "",
+            price_version=exchange.price_version if priced else "",
             duration_us=duration_us,
             first_byte_us=first_byte_us,
             upstream_id=exchange.upstream_id,
             trail=_shown(exchange, written(exchange)),
+            reported_nano=exchange.reported_nano,
         )
         parts.journal.settle(exchange.ticket, record)
     line = _line(exchange, parts, outcome, status, kind, duration_us, first_byte_us)
@@ -75,21 +86,71 @@ def settle(exchange: Exchange, parts: Parts) -> None:
 def failed(exchange: Exchange, parts: Parts, error: GatewayError) -> None:
     """Keep what an attempt used that ended so. It is accounted for then: a second time changes nothing."""
     _take_usage(exchange, parts, error)
+    _give_back(exchange, parts)
     if exchange.usage.basis != "none":
         spent = exchange.spent
-        spent.nano, spent.usage = exchange.cost(), total((spent.usage, exchange.usage))
-    exchange.tap, exchange.usage, exchange.cost_nano = None, NO_USAGE, None
-    exchange.sent = exchange.answered = False
+        exchange.drawn = exchange.usage, exchange.cost_nano
+        spent.nano, spent.reported = exchange.cost(), exchange.reported()
+        spent.usage = total((spent.usage, exchange.usage))
+    exchange.tap, exchange.usage, exchange.cost_nano, exchange.reported_nano = None, NO_USAGE, None, None
+    exchange.sent = exchange.answered = exchange.spent.asked = False
 
 
-def price(exchange: Exchange, parts: Parts, usage: Usage) -> None:
-    """Put a price on what was used."""
+def drawn(exchange: Exchange, parts: Parts, error: GatewayError | None) -> tuple[Usage, int | None]:
+    """What the attempt that is over used, and what that cost, whether it was kept by then or not."""
+    if exchange.drawn is not None:
+        return exchange.drawn
+    _take_usage(exchange, parts, error)
+    return exchange.usage, exchange.cost_nano
+
+
+def _give_back(exchange: Exchange, parts: Parts) -> None:
+    """The attempt's provider has room for another one."""
+    if exchange.lent is not None:
+        lent, exchange.lent = exchange.lent, None
+        parts.meters.settle(lent, _tokens(exchange.usage), 0)
+
+
+def _tokens(usage: Usage) -> int:
+    """As limits count them."""
+    return usage.input + usage.output
+
+
+def owed(exchange: Exchange, error: BaseException | None) -> bool:
+    """Whether a provider may charge for an answer that ended so, of which nothing is known. Cancelling is our leaving."""
+    if not isinstance(error, GatewayError):
+        return exchange.sent and error is not None
+    return (exchange.sent and error.kind in _WE_LEFT) or (exchange.answered and error.kind is Kind.UPSTREAM_BROKEN)
+
+
+def price(exchange: Exchange, parts: Parts, usage: Usage, raw: str) -> None:
+    """Put a price on what was used: ours, else what the provider itself says in the text of its usage, `raw`."""
     exchange.usage = usage
-    target = cast("Target", exchange.target)
-    found = parts.prices.find(target.provider.kind, target.model)
-    untold = usage.images and not usage.output  # pictures are paid for by output tokens, which nobody told, or by the piece
-    if found is not None and usage.basis != "none" and not untold:
-        exchange.cost_nano = found.cost(usage, exchange.started_ns)
+    if usage.basis == "none":
+        return
+    target, told, prices = cast("Target", exchange.target), read_told(raw), parts.live.prices
+    exchange.reported_nano = told.cost_nano
+    found = prices.find(*target.priced_as, exchange.started_ns)
+    if found is not None and found.counts(usage):
+        exchange.cost_nano, exchange.price_version = found.cost(usage, told), prices.version(found)
+    elif told.cost_nano is not None:
+        exchange.cost_nano, exchange.price_version = told.cost_nano, REPORTED
+
+
+def price_more(exchange: Exchange, parts: Parts, usage: Usage, raw: str) -> int | None:
+    """As `price`, for one more answer of the same attempt: prices may hang on a request's length. What this one alone costs."""
+    before, cost, reported = exchange.usage, exchange.cost_nano, exchange.reported_nano
+    exchange.cost_nano = None
+    price(exchange, parts, usage, raw)
+    own = exchange.cost_nano
+    if before is not NO_USAGE:
+        exchange.cost_nano, exchange.reported_nano = _sum(cost, own), _sum(reported, exchange.reported_nano)
+    exchange.usage = total((before, usage))
+    return own
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else one + other
 
 
 def _shown(exchange: Exchange, told: str) -> str:
@@ -102,7 +163,7 @@ def _outcome(error: GatewayError | None, *, begun: bool) -> Outcome:
         return "ok"
     if begun and error.kind in _BREAKS:
         return "upstream_broken"
-    return _OUTCOMES.get(error.kind, "error" if error.fault == "gateway" else "refused")
+    return _OUTCOMES.get(error.kind, "error" if error.fault == "gateway" and error.status >= _FAILURE else "refused")
 
 
 def _take_usage(exchange: Exchange, parts: Parts, error: GatewayError | None) -> None:
@@ -111,23 +172,25 @@ def _take_usage(exchange: Exchange, parts: Parts, error: GatewayError | None) ->
     if tap is not None:
         exchange.finish, exchange.raw_usage = tap.finish, tap.raw_usage
         if tap.usage.basis == "reported":
-            price(exchange, parts, tap.usage)
+            price(exchange, parts, tap.usage, tap.raw_usage)
             return
     begun = tap is not None and tap.opened
-    left = exchange.sent and error is not None and error.kind in _WE_LEFT
-    cut = exchange.answered and error is not None and error.kind is Kind.UPSTREAM_BROKEN
-    if ask is not None and exchange.charged and exchange.usage.basis == "none" and (begun or left or cut):
-        price(exchange, parts, _estimate(exchange, ask))
+    if ask is not None and exchange.charged and exchange.usage.basis == "none" and (begun or owed(exchange, error)):
+        price(exchange, parts, _estimate(exchange, ask), "")
 
 
 def _estimate(exchange: Exchange, ask: Ask) -> Usage:
     """What was probably used: the beginning of some streams tells the prompt's tokens, else they are guessed as well."""
     tap = exchange.tap
-    if tap is None:
-        return Usage(input=exchange.asks.estimate_input(ask), basis="estimated")
-    if tap.usage.basis == "estimated":
+    if tap is not None and tap.usage.basis == "estimated":
         return msgspec.structs.replace(tap.usage, output=max(tap.usage.output, tap.estimate()))
-    return Usage(input=exchange.asks.estimate_input(ask), output=tap.estimate(), basis="estimated")
+    if exchange.passing is not None and exchange.candidates is not None:
+        guessed = passing_prompt(exchange.request, exchange.candidates)
+    else:
+        guessed = exchange.asks.estimate_input(ask)
+    if tap is None:
+        return Usage(input=guessed, basis="estimated")
+    return Usage(input=guessed, output=tap.estimate(), images=tap.usage.images, basis="estimated")
 
 
 def _line(  # noqa: PLR0913 - what was worked out once, for two readers

@@ -12,7 +12,7 @@ import msgspec
 
 from trunkline.canon.chat import Reply
 from trunkline.canon.errors import GatewayError, Kind
-from trunkline.canon.usage import Usage, total
+from trunkline.canon.usage import Usage
 from trunkline.dialects.dialect import Ask, Frame
 from trunkline.dialects.openai_completions.prompts import joined, split
 from trunkline.dialects.openai_completions.words import NAME
@@ -20,7 +20,7 @@ from trunkline.pipeline.attempt import attempt
 from trunkline.pipeline.exchange import Exchange, Parts
 from trunkline.pipeline.prepare import Translated, estimated, written
 from trunkline.pipeline.relay import deliver
-from trunkline.pipeline.settle import price
+from trunkline.pipeline.settle import owed, price_more
 from trunkline.providers.provider import Target
 from trunkline.routing.speech import choose
 
@@ -42,8 +42,15 @@ async def ask_in_turn(exchange: Exchange, parts: Parts, target: Target, asks: tu
     replies: list[Reply] = []
     for one in asks:
         exchange.deadlines = msgspec.structs.replace(deadlines, total=deadlines.total - (parts.mono() - begun))
-        answer = await attempt(exchange, parts, target, one)
-        body = await answer.read()
+        try:
+            answer = await attempt(exchange, parts, target, one)
+            body = await answer.read()
+        except BaseException as error:
+            if owed(exchange, error):  # the others are accounted for: this one must not be lost among them
+                guessed = exchange.dialect.estimate_input(one)
+                price_more(exchange, parts, Usage(input=guessed, basis="estimated"), "")
+            raise
+        exchange.sent = exchange.answered = False
         size += len(body)
         reply = cast("Translated", exchange.passage).read(body)
         _account(exchange, parts, one, reply)
@@ -55,12 +62,8 @@ async def ask_in_turn(exchange: Exchange, parts: Parts, target: Target, asks: tu
 
 
 def _account(exchange: Exchange, parts: Parts, ask: Ask, reply: Reply) -> None:
-    """Add what one answer used to what is known already. Each is priced alone: prices may hang on a request's length."""
-    before, cost = exchange.usage, exchange.cost_nano
+    """Add what one answer used to what is known already."""
     usage = reply.usage
     if usage.basis == "none":
         usage = Usage(input=exchange.dialect.estimate_input(ask), output=estimated(reply), basis="estimated")
-    price(exchange, parts, usage)
-    exchange.usage = total((before, usage))
-    if cost is not None and exchange.cost_nano is not None:
-        exchange.cost_nano += cost
+    price_more(exchange, parts, usage, reply.raw_usage)

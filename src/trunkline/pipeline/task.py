@@ -23,7 +23,7 @@ from trunkline.dialects.task import ClientSide, Family
 from trunkline.pipeline.attempt import ask_provider
 from trunkline.pipeline.exchange import Answered, Exchange, Parts
 from trunkline.pipeline.relay import deliver, relay
-from trunkline.pipeline.settle import price
+from trunkline.pipeline.settle import owed, price, price_more
 from trunkline.providers.forward import forwarded, unused
 from trunkline.providers.provider import Target
 from trunkline.routing.speech import choose_for
@@ -88,12 +88,16 @@ async def _translate(exchange: Exchange, parts: Parts, target: Target, family: F
     outgoings = provider.write(question, target.model, target.facts, loss)
     exchange.dropped = (*loss.names, *unused(exchange.request.headers))
     bodies: dict[int, bytes] = {}
+    out: set[int] = set()
     try:
-        await _ask_each(exchange, parts, SPOKEN[spoken], outgoings, bodies)
+        await _ask_each(exchange, parts, SPOKEN[spoken], outgoings, (bodies, out))
     except BaseException:
         with suppress(GatewayError):
             if bodies:  # these were answered, and will be charged for
                 _account(exchange, parts, provider.read_answer(list(bodies.values())), len(bodies) / len(outgoings))
+        if out:  # and these may be
+            guessed = int(exchange.asks.estimate_input(ask) * len(out) / len(outgoings))
+            price_more(exchange, parts, Usage(input=guessed, basis="estimated"), "")
         raise
     answer = _account(exchange, parts, provider.read_answer([bodies[at] for at in range(len(outgoings))]), 1)
     frame = Frame(ask, exchange.id, exchange.started_ns // 1_000_000_000)
@@ -111,14 +115,21 @@ def _account(exchange: Exchange, parts: Parts, answer: Any, share: float) -> Any
     if usage.basis == "none":
         estimate = int(exchange.asks.estimate_input(cast("Ask", exchange.ask)) * share)
         usage = msgspec.structs.replace(usage, input=estimate, basis="estimated")
-    price(exchange, parts, usage)
+    price(exchange, parts, usage, answer.raw_usage)
     return msgspec.structs.replace(answer, usage=usage)
 
 
 async def _ask_each(
-    exchange: Exchange, parts: Parts, dialect: ProviderDialect, outgoings: tuple[Outgoing, ...], bodies: dict[int, bytes]
+    exchange: Exchange,
+    parts: Parts,
+    dialect: ProviderDialect,
+    outgoings: tuple[Outgoing, ...],
+    kept: tuple[dict[int, bytes], set[int]],
 ) -> None:
-    """Put every answer into `bodies`. Deadline and size are bounds of all of them together."""
+    """Put every answer into the first of `kept`, and into the second the places of those that may be charged for without one.
+    Deadline and size are bounds of all of them together.
+    """
+    bodies, out = kept
     left, deadlines, begun = enumerate(outgoings), exchange.deadlines, parts.mono()
     room = most = cast("Target", exchange.target).provider.max_answer
 
@@ -135,9 +146,14 @@ async def _ask_each(
         for at, outgoing in left:
             time = max(deadlines.total - (parts.mono() - begun), _LEAST)
             bounds = msgspec.structs.replace(deadlines, total=time), most
-            answer = await ask_provider(exchange, parts, dialect, outgoing, b"", bounds)
             body = bytearray()
-            await answer.pump(partial(take, body))
+            try:
+                answer = await ask_provider(exchange, parts, dialect, outgoing, b"", bounds)
+                await answer.pump(partial(take, body))
+            except BaseException as error:
+                if owed(exchange, error):
+                    out.add(at)
+                raise
             bodies[at] = bytes(body)
 
     try:

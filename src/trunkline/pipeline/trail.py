@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import msgspec
 
-from trunkline.pipeline.exchange import Exchange, Step
+from trunkline.pipeline.exchange import Exchange
+from trunkline.pipeline.use import Step
 from trunkline.providers.provider import Target
 from trunkline.telemetry.metrics import Metrics
 

@@ -32,7 +32,7 @@ def traits(exchange: Exchange, route: Route) -> Traits:
     chat = _read(exchange, ask, looks)
     return Traits(
         tokens,
-        (glimpse.output_limit(ask) if chat is None else chat.max_tokens or 0) if "size" in looks else 0,
+        (glimpse.size(ask, exchange.dialect.name).output if chat is None else chat.max_tokens or 0) if "size" in looks else 0,
         _NO_MEDIA if chat is None else media(chat),
         "tools" in looks and (glimpse.holds_tools(ask) or (chat is not None and bool(chat.tools))),
         chat is not None and chat.output is not None and chat.output.kind == "schema",

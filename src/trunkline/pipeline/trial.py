@@ -116,10 +116,10 @@ def _cheapest(means: Means, provider: Provider, models: tuple[str, ...]) -> str:
     """The model whose answer costs least; one without a price for output makes no text. Where none has a price, the first."""
     costs = {}
     for model in models:
-        price = means.prices.find(provider.kind, model)
+        price = means.prices.find(provider.name, provider.kind, model, means.clock_ns())
         if price is None:
             continue
-        whole, prompt = (price.cost(usage, means.clock_ns()) for usage in (_TYPICAL, Usage(input=_TYPICAL.input)))
+        whole, prompt = (price.cost(usage) for usage in (_TYPICAL, Usage(input=_TYPICAL.input)))
         if whole > prompt:
             costs[model] = whole
     return min(costs, key=lambda model: (costs[model], model), default=models[0] if models else "")
@@ -153,14 +153,14 @@ async def _asked(means: Means, target: Target, verdict: Verdict) -> Verdict:
     except GatewayError as error:
         return _failed(means, provider, verdict, error)
     texts = (part.text for choice in reply.choices for part in choice.parts if isinstance(part, Text))
-    price = means.prices.find(provider.kind, target.model)
+    price = means.prices.find(*target.priced_as, means.clock_ns())
     known = price is not None and reply.usage.basis == "reported"
     return msgspec.structs.replace(
         verdict,
         answer_time=means.mono() - began,
         answer=_without(means, provider, clean("".join(texts))),
         usage=reply.usage,
-        cost_nano=price.cost(reply.usage, means.clock_ns()) if price is not None and known else None,
+        cost_nano=price.cost(reply.usage) if price is not None and known else None,
     )
 
 

@@ -15,6 +15,7 @@ from typing_extensions import override
 from trunkline.canon.facts import NO_FACTS, Facts
 from trunkline.canon.wire import Deadlines, Origin
 from trunkline.credentials.credential import Spec
+from trunkline.meters.rule import NO_RULES, Rules
 
 StreamUsage = Literal["ask", "always", "never"]
 Hosting = Literal["", "deployments", "vertex"]
@@ -71,6 +72,8 @@ class Provider(msgspec.Struct, frozen=True):
     """Bytes of a whole answer, inflated, after which it is refused."""
     max_stream: int = 1024 * 1024 * 1024
     """Bytes of a streamed answer, inflated, after which it is cut."""
+    limits: Rules = NO_RULES
+    """Of all requests that go there, whoever sends them; its credentials have them together."""
 
     @property
     def dialect(self) -> str:
@@ -94,3 +97,8 @@ class Target(msgspec.Struct, frozen=True):
     facts: Facts = NO_FACTS
     strict: bool = False
     """A parameter that the model cannot be told is refused; else it is dropped, and named."""
+
+    @property
+    def priced_as(self) -> tuple[str, str, str]:
+        """What its price is looked up under."""
+        return self.provider.name, self.provider.kind, self.model

@@ -25,6 +25,7 @@ WORTH = 2.0
 _ALIKE, _WORTH = log2(ALIKE), log2(WORTH)
 _DIGITS = 2.0**20
 _PLAIN = Traits()
+_BARRED = "the key may not use its provider"
 _OF_CREDENTIAL = frozenset({401, 402, 403, 429})
 """Refusals that another credential of the same provider may not meet."""
 
@@ -32,11 +33,20 @@ _OF_CREDENTIAL = frozenset({401, 402, 403, 429})
 class Candidates:
     """The targets of one request, each at most once in a round."""
 
-    __slots__ = ("_aside", "_fitting", "_key", "_sunk", "_traits", "_tried", "course")
+    __slots__ = ("_aside", "_fitting", "_key", "_open", "_sunk", "_traits", "_tried", "course")
 
-    def __init__(self, course: Course, traits: Traits = _PLAIN, key: int | None = None) -> None:
-        """`key`: 64 bits; requests with the same ones keep to one target while it is well. None: none is preferred."""
+    def __init__(
+        self, course: Course, traits: Traits = _PLAIN, key: int | None = None, providers: frozenset[str] | None = None
+    ) -> None:
+        """`key`: 64 bits; requests with the same ones keep to one target while it is well. None: none is preferred.
+
+        `providers`: whom alone it may go to, whatever happens to them; None: anybody.
+        """
         self.course = course
+        self._open: Sequence[int] | None = None
+        """Who may be asked at all; None: everybody."""
+        if providers is not None and not providers.issuperset(course.names):
+            self._open = [at for at, target in enumerate(course.everyone) if target.provider.name in providers]
         self._traits = traits
         self._key = key
         self._tried: tuple[int, ...] = ()
@@ -51,6 +61,11 @@ class Candidates:
         """Of the prompt, guessed."""
         return self._traits.tokens
 
+    @property
+    def may(self) -> Sequence[int]:
+        """Everybody who may be asked, as places in `course.everyone`."""
+        return range(len(self.course.everyone)) if self._open is None else self._open
+
     def next(self, now: float, dice: float) -> int | None:
         """Whom to ask next, as a place in `course.everyone`; None where nobody is left who may be asked.
 
@@ -58,14 +73,14 @@ class Candidates:
         of all, and only as many requests a second go to them as `Standing.last_resort` lets.
         """
         course, traits = self.course, self._traits
-        if not self._tried:
+        if not self._tried and self._open is None:
             at = self._choose(course.targets, now, dice)
             if course.standings[at].well(traits.tokens, now) and not (course.picky and misfit(course.everyone[at], traits)):
                 self._aside = False
                 return at
         left = [at for at in self._fit() if at not in self._tried]
         well = [at for at in left if course.standings[at].well(traits.tokens, now)]
-        self._aside = len(well) + len(self._tried) < len(course.everyone)
+        self._aside = len(well) + len(self._tried) < len(self.may)
         if not well:
             tight = self._tight(now)
             return tight if tight is not None else self._last_resort(left, now)
@@ -91,26 +106,39 @@ class Candidates:
         """Seconds until the first of those who fit should be asked again."""
         return min(self.course.standings[at].rests(self._traits.tokens, now) for at in self._fit())
 
+    def held(self) -> tuple[Target, float] | None:
+        """Of those who fit, whom our own limits let be asked again first, and in how many seconds; None where they hold nobody
+        back.
+        """
+        course, tokens = self.course, self._traits.tokens
+        waits = [(wait, at) for at in self._fit() if (wait := course.standings[at].held(tokens))]
+        return (course.everyone[min(waits)[1]], min(waits)[0]) if waits else None
+
     def passed_over(self, chosen: int, now: float, dice: float) -> list[tuple[Target, str]]:
         """Who might have been asked in place of `chosen`, as `next` just said with these dice, and why it was not. Nobody where
         the strategy's favourite was chosen; costs nothing where everyone is well.
         """
-        if not self._aside or (not self._tried and self._choose(self.course.targets, now, dice) == chosen):
+        first = not self._tried and self._open is None
+        if not self._aside or (first and self._choose(self.course.targets, now, dice) == chosen):
             return []
         before = range(max(chosen, self.course.first))
         verdicts = list(self.verdicts(now))
-        return [(verdicts[at][0], reason) for at in before if at not in self._tried and (reason := verdicts[at][2])]
+        return [
+            (verdicts[at][0], reason)
+            for at in before
+            if at in self.may and at not in self._tried and (reason := verdicts[at][2])
+        ]
 
     def verdicts(self, now: float) -> Iterator[tuple[Target, Standing, str]]:
         """Every target with the reason why it is not asked, or not first; empty where there is none."""
         fit = self._fit()
         for at, (target, standing) in enumerate(zip(self.course.everyone, self.course.standings, strict=True)):
-            reason = misfit(target, self._traits) if at not in fit else ""
+            reason = "" if at in fit else misfit(target, self._traits) if at in self.may else _BARRED
             yield target, standing, reason or standing.ill(self._traits.tokens, now)
 
     def _fit(self) -> Sequence[int]:
         """Those who can take it. Where nobody can, everyone: what they say themselves is a better answer than our guess."""
-        everyone = range(len(self.course.everyone))
+        everyone = self.may
         if not self.course.picky:
             return everyone
         if not self._fitting:
@@ -123,6 +151,7 @@ class Candidates:
         for at, (target, standing) in enumerate(zip(self.course.everyone, self.course.standings, strict=True)):
             if (
                 at not in fit
+                and at in self.may
                 and at not in self._tried
                 and standing.well(tokens, now)
                 and not misfit(target, self._traits, sized=False)
@@ -133,7 +162,7 @@ class Candidates:
     def _last_resort(self, left: Sequence[int], now: float) -> int | None:
         """One of those that are not well: sooner one that has used up what it may than one that fails."""
         standings = self.course.standings
-        may = [at for at in left if standings[at].last_resort(now)]
+        may = [at for at in left if not standings[at].held(self._traits.tokens) and standings[at].last_resort(now)]
         limited = [at for at in may if standings[at].state(now) == "closed"]
         return self._among_equals(limited) if limited else may[0] if may else None
 

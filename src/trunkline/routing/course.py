@@ -16,7 +16,7 @@ from weakref import WeakValueDictionary
 from trunkline.providers.provider import Target
 from trunkline.routing.budget import of_hedges
 from trunkline.routing.route import Route
-from trunkline.routing.standing import Seat, Standing
+from trunkline.routing.standing import Gate, Seat, Standing
 from trunkline.routing.traits import distinguishing
 
 Unit = Callable[[Target], tuple[float, float] | None]
@@ -38,14 +38,16 @@ class Course:
     """One route with the standing of each of its targets, ready to choose from."""
 
     __slots__ = (
-        "_owners", "_priced_at", "_prices", "_ring", "_unit", "everyone", "first", "hedging", "picky", "quick",
-        "route", "seats", "standings", "sums", "targets",
+        "_owners", "_priced_at", "_prices", "_ring", "_unit", "everyone", "first", "hedging", "kept", "names", "picky",
+        "quick", "route", "seats", "standings", "sums", "targets",
     )  # fmt: skip
 
     def __init__(self, route: Route, of: Callable[[Target], Standing], unit: Unit) -> None:
         self.route = route
         self.everyone = (*route.targets, *route.fallbacks)
         self.standings = tuple(of(target) for target in self.everyone)
+        self.names = frozenset(target.provider.name for target in self.everyone)
+        """Of the providers."""
         self.first = len(route.targets)
         """From here on they are fallbacks."""
         self.targets = range(self.first)
@@ -59,6 +61,8 @@ class Course:
         if route.strategy == "latency":
             for standing in self.standings:
                 standing.compared = True
+        self.kept: dict[frozenset[str] | None, object] = {}
+        """What others work out of it and keep as long as it lives, by the providers that a key is limited to."""
         self.hedging = of_hedges(route.hedge.share if route.hedge is not None else 0.0)
         self._unit = unit
         self._prices: Prices = ((), ())
@@ -129,8 +133,10 @@ class Standings:
     and could fill the memory, or make us forget what they do not like.
     """
 
-    def __init__(self, unit: Unit) -> None:
+    def __init__(self, unit: Unit, gate: Callable[[Target], Gate | None] = lambda _: None) -> None:
+        """`gate`: of a target's provider, where the operator set limits."""
         self._unit = unit
+        self._gate = gate
         self._found: WeakValueDictionary[tuple[str, int, str], Standing] = WeakValueDictionary()
         self._seats: WeakValueDictionary[tuple[str, int], Seat] = WeakValueDictionary()
         self._courses: dict[str, Course] = {}
@@ -150,6 +156,7 @@ class Standings:
         found = self._found.get(key)
         if found is None or found.seat is not seat:
             found = self._found[key] = Standing(target, seat)
+        found.gate = self._gate(target)  # a reload may have changed it
         return found
 
     def along(self, route: Route) -> Course:

@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from trunkline.canon.wire import Deadlines
+from trunkline.meters.rule import NO_RULES, Rules
 from trunkline.providers.provider import Target
 from trunkline.routing.retry import Retry
 
@@ -78,3 +79,5 @@ class Route(msgspec.Struct, frozen=True):
     """Made for a name that a client chose and nobody configured."""
     entry: str = ""
     """The name under which it is configured, where clients call it by an alias or one of many names; else empty."""
+    limits: Rules = NO_RULES
+    """Of all who ask for this model together."""

@@ -5,6 +5,8 @@ Pure: every clock reading is handed in. How long it is remembered belongs in `co
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from trunkline.canon.errors import GatewayError
 from trunkline.providers.allowances import Told
 from trunkline.providers.provider import Provider, Target
@@ -15,6 +17,8 @@ from trunkline.routing.pace import Pace
 
 _ACCOUNT = frozenset({401, 402})
 """Refusals of a credential, whatever the model: it is wrong, or its account is empty."""
+Gate = Callable[[int], float]
+"""Seconds until the limits that are set for a provider let a request of so many tokens go there; 0 where they do now."""
 
 
 class Seat:
@@ -54,7 +58,7 @@ class Standing:
     """
 
     __slots__ = (
-        "__weakref__", "_budget", "_paid", "allowance", "busy", "circuit", "compared", "pace", "seat", "served", "turn",
+        "__weakref__", "_budget", "_paid", "allowance", "busy", "circuit", "compared", "gate", "pace", "seat", "served", "turn",
     )  # fmt: skip
 
     def __init__(self, target: Target, seat: Seat) -> None:
@@ -66,6 +70,8 @@ class Standing:
         """A route goes by how fast it is: only then that is reckoned for each answer."""
         self.allowance: Allowance | None = None
         """As soon as its provider told of one."""
+        self.gate: Gate | None = None
+        """Of its provider, where the operator set limits."""
         self.seat = seat
         self.busy = 0
         """Requests in flight."""
@@ -92,7 +98,13 @@ class Standing:
             return False
         if not self.circuit.calm and not self.circuit.may(now):
             return False
+        if self.gate is not None and self.gate(tokens):
+            return False
         return self.allowance is None or not self.allowance.wait(tokens, now)
+
+    def held(self, tokens: int) -> float:
+        """Seconds until our own limits let such a request go there: nobody goes beyond them, not even as a last resort."""
+        return 0.0 if self.gate is None else self.gate(tokens)
 
     def last_resort(self, now: float) -> bool:
         """Whether it may be asked although it is not well, because nobody else is left."""
@@ -109,6 +121,8 @@ class Standing:
             return _resting("its credential was refused", self.seat.circuit, now)
         if not self.circuit.may(now):
             return _resting("failed of late", self.circuit, now)
+        if held := self.held(tokens):
+            return f"is asked as much as its limits here allow, for {held:.1f} s"
         wait = self._wait(tokens, now)
         return f"has used up what its provider allows, for {wait:.1f} s" if wait else ""
 
@@ -117,7 +131,7 @@ class Standing:
         if self.well(tokens, now):
             return 0.0
         seat = self.seat.circuit.rests(now) if self.seat.doubted else 0.0
-        return max(self.circuit.rests(now), self._wait(tokens, now), seat) or 1.0
+        return max(self.circuit.rests(now), self._wait(tokens, now), self.held(tokens), seat) or 1.0
 
     def _wait(self, tokens: int, now: float) -> float:
         return 0.0 if self.allowance is None else self.allowance.wait(tokens, now)

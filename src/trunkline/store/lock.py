@@ -1,8 +1,9 @@
 """One gateway per data directory, and how it is told that the keys or the configuration changed.
 
-The lock is an `flock`, gone with the process that holds it however it ends. Its file holds the process id; `keys.loaded`
-holds the process id and the generation of keys that process works with, `config.read` what became of the configuration when
-it was last read.
+The lock is an `flock`, gone with the last process that holds it however that ends; of several processes the supervisor took
+it, and its workers have it too. Its file holds the process id of whom to signal; `crew` says who its workers are. `keys.loaded`
+holds a process id and the generation of keys that process works with, `config.read` what became of the configuration when it
+was last read; workers have one of each, such as `keys.loaded.2`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import fcntl
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -21,6 +22,7 @@ from trunkline.store.errors import StoreError
 from trunkline.store.place import make_private
 
 _LOCK = "trunkline.lock"
+_CREW = "crew"
 _LOADED = "keys.loaded"
 _READ = "config.read"
 _LOOK_SECONDS = 0.01
@@ -52,8 +54,8 @@ class DataLock:
         with contextlib.suppress(OSError):  # a full disk; without a process id in the file nobody signals us
             os.ftruncate(fd, 0)
             # Of an earlier process, which in a container had our id: with it we would be signalled before we listen.
-            for name in (_LOADED, _READ):
-                (data / name).unlink(missing_ok=True)
+            for path in (path for name in (_CREW, _LOADED, _READ) for path in (data / name, *data.glob(f"{name}.[0-9]*"))):
+                path.unlink(missing_ok=True)
             os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
         return cls(fd)
 
@@ -88,16 +90,55 @@ def holder(data: Path) -> int | None:
         os.close(fd)
 
 
-def acknowledge(data: Path, generation: int) -> None:
+class Hand(msgspec.Struct, frozen=True):
+    """One of several workers."""
+
+    worker: int
+    process: int | None
+    """None while there is none: it ended, and is to be replaced."""
+    deaths: int = 0
+    """How often it was replaced."""
+    failing: bool = False
+    """It ends again and again."""
+
+
+class Crew(msgspec.Struct, frozen=True):
+    """Who serves under a supervisor."""
+
+    process: int
+    """The supervisor's."""
+    hands: tuple[Hand, ...] = ()
+
+
+def muster(data: Path, hands: Sequence[Hand]) -> None:
+    """Say who this process's workers are, before a new one begins. Raises OSError."""
+    for hand in hands:
+        if hand.process is None:
+            for name in (_LOADED, _READ):
+                (data / f"{name}.{hand.worker}").unlink(missing_ok=True)
+    _write(data, _CREW, msgspec.json.encode(Crew(os.getpid(), tuple(hands))))
+
+
+def crew(data: Path) -> Crew:
+    """Who serves a data directory under a supervisor; nobody where there is none."""
+    try:
+        return msgspec.json.decode((data / _CREW).read_bytes(), type=Crew)
+    except (OSError, msgspec.MsgspecError):
+        return Crew(0)
+
+
+def acknowledge(data: Path, generation: int, worker: int | None = None) -> None:
     """Say that this process works with the keys of `generation`. Call it first when a SIGHUP will be heard. Raises OSError."""
-    _write(data, _LOADED, f"{os.getpid()} {generation}\n".encode("ascii"))
+    _write(data, _file(_LOADED, worker), f"{os.getpid()} {generation}\n".encode("ascii"))
 
 
 def notify(data: Path, generation: int, seconds: float = 5.0) -> bool:
-    """Make a running gateway work with the keys of `generation`, or newer. True when it says so, or when none runs."""
+    """Make a running gateway work with the keys of `generation`, or newer. True when all of its processes say so, or when none
+    runs.
+    """
 
-    def answered(process: int) -> bool:
-        loaded_by, loaded = _loaded(data)
+    def answered(process: int, worker: int | None) -> bool:
+        loaded_by, loaded = _loaded(data, worker)
         return loaded_by == process and loaded >= generation
 
     return _until(data, answered, seconds)
@@ -117,48 +158,66 @@ class Verdict(msgspec.Struct, frozen=True):
     """Who read it."""
 
 
-def tell(data: Path, verdict: Verdict) -> None:
+def tell(data: Path, verdict: Verdict, worker: int | None = None) -> None:
     """Say what became of the configuration. Raises OSError."""
-    _write(data, _READ, msgspec.json.encode(msgspec.structs.replace(verdict, process=os.getpid())))
+    _write(data, _file(_READ, worker), msgspec.json.encode(msgspec.structs.replace(verdict, process=os.getpid())))
 
 
 def ask(data: Path, seconds: float = 10.0) -> Verdict | None:
     """Make a running gateway read its configuration again, and return what became of it: of a reading that began after this
-    call. None where it does not say in time, or none runs.
+    call, in each of its processes. None where one does not say in time, or none runs.
+
+    Where processes differ, because the file changed between their readings, the worst counts.
     """
-    asked, found = time.monotonic_ns(), None
+    asked, found = time.monotonic_ns(), dict[int, Verdict]()
 
-    def answered(process: int) -> bool:
-        nonlocal found
-        read = _verdict(data)
+    def answered(process: int, worker: int | None) -> bool:
+        read = _verdict(data, worker)
         if read is not None and read.process == process and read.began_ns >= asked:
-            found = read
-        return found is not None
+            found[process] = read
+        return process in found
 
-    _until(data, answered, seconds)
-    return found
+    whole = _until(data, answered, seconds)
+    return max(found.values(), key=lambda one: _WORSE.index(one.result)) if whole and found else None
 
 
-def _until(data: Path, answered: Callable[[int], bool], seconds: float) -> bool:
-    """Signal the gateway of a data directory until it has answered. True when it has, or when none runs.
+_WORSE = ("unchanged", "applied", "refused")
 
-    A gateway that has not acknowledged anything yet is still starting: it will read all by itself, and a signal could end it,
+
+def _until(data: Path, answered: Callable[[int, int | None], bool], seconds: float) -> bool:
+    """Signal the gateway of a data directory until all of its processes have answered. True when they have, or when none runs.
+
+    A process that has not acknowledged anything yet is still starting: it will read all by itself, and a signal could end it,
     so it only is waited for.
     """
     end = time.monotonic() + seconds
     signal_at = 0.0
     while (process := holder(data)) is not None:
-        if process and _loaded(data)[0] == process:
-            if answered(process):
-                return True
-            if time.monotonic() >= signal_at:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(process, signal.SIGHUP)
-                signal_at = time.monotonic() + _SIGNAL_SECONDS
+        hands = _hands(data, process) if process else []
+        started = [hand for hand in hands if _loaded(data, hand[1])[0] == hand[0]]
+        waiting = [hand for hand in started if not answered(*hand)]
+        if hands and started == hands and not waiting:
+            return True
+        if waiting and time.monotonic() >= signal_at:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(process, signal.SIGHUP)
+            signal_at = time.monotonic() + _SIGNAL_SECONDS
         if time.monotonic() >= end:
             return False
         time.sleep(_LOOK_SECONDS)
     return True
+
+
+def _hands(data: Path, process: int) -> list[tuple[int, int | None]]:
+    """Who must answer where `process` holds the lock: its workers, or it alone. One that is not there need not."""
+    found = crew(data)
+    if found.process != process:
+        return [(process, None)]
+    return [(hand.process, hand.worker) for hand in found.hands if hand.process is not None]
+
+
+def _file(name: str, worker: int | None) -> str:
+    return name if worker is None else f"{name}.{worker}"
 
 
 def _write(data: Path, name: str, content: bytes) -> None:
@@ -169,16 +228,16 @@ def _write(data: Path, name: str, content: bytes) -> None:
     fresh.replace(data / name)
 
 
-def _verdict(data: Path) -> Verdict | None:
+def _verdict(data: Path, worker: int | None) -> Verdict | None:
     try:
-        return msgspec.json.decode((data / _READ).read_bytes(), type=Verdict)
+        return msgspec.json.decode((data / _file(_READ, worker)).read_bytes(), type=Verdict)
     except (OSError, msgspec.MsgspecError):
         return None
 
 
-def _loaded(data: Path) -> tuple[int, int]:
+def _loaded(data: Path, worker: int | None) -> tuple[int, int]:
     try:
-        process, _, generation = (data / _LOADED).read_bytes().partition(b" ")
+        process, _, generation = (data / _file(_LOADED, worker)).read_bytes().partition(b" ")
     except OSError:
         return 0, -1
     return _number(process), _number(generation)

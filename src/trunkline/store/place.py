@@ -11,6 +11,21 @@ DATABASE = "trunkline.db"
 JOURNAL = "journal"
 
 
+def journal_of(data: Path, number: int, count: int) -> Path:
+    """The journal's directory of one of `count` processes: segments of two must never mix."""
+    return data / JOURNAL if count == 1 else data / JOURNAL / str(number)
+
+
+def door_of(data: Path, number: int) -> Path:
+    """Where one of several processes answers the others."""
+    return data / f"worker-{number}.sock"
+
+
+def counts_of(data: Path, number: int) -> Path:
+    """What one of several processes had counted when its metrics were last asked for."""
+    return data / f"worker-{number}.counts"
+
+
 def data_dir(argument: Path | None, environ: Mapping[str, str]) -> Path:
     """The data directory: the argument, else `TRUNKLINE_DATA`, else the platform's place for a user's data. Not created."""
     named = argument or environ.get("TRUNKLINE_DATA")

@@ -155,8 +155,10 @@ def _event_fields(line: EventLine, mask: Mask) -> dict[str, Value]:
 class Json:
     """One JSON object per line, for machines."""
 
-    def __init__(self, mask: Mask) -> None:
+    def __init__(self, mask: Mask, worker: int | None = None) -> None:
+        """`worker`: said in every line, where there are several processes."""
         self._mask = mask
+        self._worker = {} if worker is None else {"worker": worker}
         self._stamps = Stamps()
         self._encode = msgspec.json.Encoder().encode
 
@@ -167,6 +169,7 @@ class Json:
             "ts": self._stamps.text(line.ts_ns),
             "level": line.level,
             "event": "request",
+            **self._worker,
             "request_id": line.request_id,
             "key": line.key,
             "method": line.method,
@@ -193,15 +196,18 @@ class Json:
 
     def event(self, line: EventLine) -> bytes:
         """`ts`, `level`, `event`, then the fields; a field may not take the place of those three."""
-        head = {"ts": self._stamps.text(line.ts_ns), "level": line.level, "event": self._mask.text(line.message, TEXT_CAP)}
+        message = self._mask.text(line.message, TEXT_CAP)
+        head = {"ts": self._stamps.text(line.ts_ns), "level": line.level, "event": message, **self._worker}
         return self._encode(head | _event_fields(line, self._mask) | head if line.fields else head) + b"\n"
 
 
 class Pretty:
     """One line of text, for people; in colour where asked."""
 
-    def __init__(self, mask: Mask, *, colour: bool) -> None:
+    def __init__(self, mask: Mask, *, colour: bool, worker: int | None = None) -> None:
+        """`worker`: as for `Json`."""
         self._mask = mask
+        self._worker = "" if worker is None else f"[{worker}] "
         self._stamps = Stamps()
         self._colour = colour
 
@@ -235,7 +241,7 @@ class Pretty:
         return self._write(line.ts_ns, line.level, self._mask.text(line.message, TEXT_CAP) + fields)
 
     def _write(self, ts_ns: int, level: Level, text: str) -> bytes:
-        line = f"{self._stamps.text(ts_ns)} {level.upper():7} {text}"
+        line = f"{self._stamps.text(ts_ns)} {level.upper():7} {self._worker}{text}"
         if self._colour and _COLOURS[level]:
             line = f"{_COLOURS[level]}{line}{_PLAIN}"
         return line.encode() + b"\n"

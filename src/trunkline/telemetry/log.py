@@ -7,6 +7,7 @@ lines flow again. What a line says belongs in `lines`, what it hides in `mask`.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import logging
 import os
 import select
@@ -16,7 +17,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from typing_extensions import override
 
@@ -33,18 +34,40 @@ _BATCH = 16
 """Lines formatted in one go. The thread holds the interpreter meanwhile (some 0.1 ms), which is what a request may wait."""
 
 
+Style = Literal["auto", "json", "pretty"]
+
+
+class Beside(NamedTuple):
+    """That several processes write to one output."""
+
+    worker: int
+    """Which of them this is; its lines say so."""
+    turn: int
+    """A descriptor that all of them have of one file: whoever has a record lock on it writes. Else a pipe could mix up what is
+    longer than it takes at once (`PIPE_BUF`)."""
+
+
+def form(fd: int | None, style: Style, mask: Mask, worker: int | None = None) -> Form:
+    """How lines are written to this output."""
+    terminal = fd is not None and os.isatty(fd)
+    if style == "pretty" or (style == "auto" and terminal):
+        return Pretty(mask, colour=terminal and "NO_COLOR" not in os.environ, worker=worker)
+    return Json(mask, worker=worker)
+
+
 class Log:
     """The process's log. `request` and `event` may be called from any thread and never block. Make it after forking."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is asked for by name
         self,
         fd: int | None,
         *,
-        style: Literal["auto", "json", "pretty"] = "auto",
+        style: Style = "auto",
         level: Level = "info",
         secrets: Iterable[bytes] = (),
         clock: Callable[[], int] = time.time_ns,
         capacity: int = CAPACITY,
+        beside: Beside | None = None,
     ) -> None:
         """`fd` is duplicated, so that nothing opened later can take its number; None (or a closed one) writes nowhere.
 
@@ -52,9 +75,8 @@ class Log:
         """
         self._fd = _own(fd)
         self._secrets: frozenset[bytes] = frozenset()
-        terminal = self._fd is not None and os.isatty(self._fd)
-        self._pretty = style == "pretty" or (style == "auto" and terminal)
-        self._colour = terminal and "NO_COLOR" not in os.environ
+        self._style = style
+        self._beside = beside
         self._form: Form
         self._rank: int
         self.configure(level, secrets)
@@ -75,8 +97,7 @@ class Log:
     def configure(self, level: Level, secrets: Iterable[bytes]) -> None:
         """Log from `level` on, and mask these secrets, too: those of before may still be said by requests that began then."""
         self._secrets |= frozenset(secrets)
-        mask = Mask(self._secrets)
-        self._form = Pretty(mask, colour=self._colour) if self._pretty else Json(mask)
+        self._form = form(self._fd, self._style, Mask(self._secrets), None if self._beside is None else self._beside.worker)
         self._rank = RANKS[level]
 
     @property
@@ -152,12 +173,21 @@ class Log:
         """Write all of `data`, however long that takes. False when the output is closed."""
         if self._fd is None:
             return False
+        if self._beside is None:
+            return self._write_all(self._fd, data)
+        fcntl.lockf(self._beside.turn, fcntl.LOCK_EX)
+        try:
+            return self._write_all(self._fd, data)
+        finally:
+            fcntl.lockf(self._beside.turn, fcntl.LOCK_UN)
+
+    def _write_all(self, fd: int, data: bytes) -> bool:
         view = memoryview(data)
         while view:
             try:
-                view = view[os.write(self._fd, view) :]
+                view = view[os.write(fd, view) :]
             except BlockingIOError:
-                select.select((), (self._fd,), ())
+                select.select((), (fd,), ())
             except OSError:
                 return False
         return True

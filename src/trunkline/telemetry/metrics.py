@@ -111,6 +111,8 @@ class Metrics:
         """Counted by the pipeline: attempts at another target than the one before."""
         self.hedges = {"won": 0, "lost": 0, "failed": 0}
         """Counted by the pipeline: second targets that were asked beside a slow first one, by what became of them."""
+        self.refused: dict[str, int] = {}
+        """Counted by the pipeline: times that a limit or a budget refused, by which kind."""
         self._version = version
         self._max_series = max_series
         self._series: dict[tuple[str, str, str], _Series] = {}
@@ -184,6 +186,10 @@ class Metrics:
         for result, count in self.hedges.items():
             hedges.add_metric([result], count)
         yield hedges
+        refused = CounterMetricFamily("trunkline_refused", "Refusals by limits and budgets.", labels=["reason"])
+        for reason, count in list(self.refused.items()):
+            refused.add_metric([reason], count)
+        yield refused
         yield from _series_families(list(self._series.items()))
 
 

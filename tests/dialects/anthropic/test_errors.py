@@ -36,6 +36,13 @@ def test_a_status_has_its_word(status: int, word: str) -> None:
     assert told == {"type": "error", "error": {"type": word, "message": "No."}}
 
 
+@pytest.mark.parametrize("status", [402, 429])
+def test_a_budget_is_a_matter_of_billing(status: int) -> None:
+    """Whatever status the operator prefers: no time heals it."""
+    told = json.loads(write_error(GatewayError(Kind.BUDGET_EXCEEDED, "No.", status=status)))
+    assert told["error"]["type"] == "billing_error"
+
+
 def test_a_broken_stream_ends_with_an_error_event() -> None:
     """No `message_stop`: the SDKs raise, and nobody takes half an answer for a whole one."""
     assert write_event(GatewayError(Kind.UPSTREAM_BROKEN, "It hung up.")) == (

@@ -61,7 +61,7 @@ def test_a_request_without_content(form: str, param: str) -> None:
 def test_tokens_are_guessed() -> None:
     """Most models tell no usage."""
     assert gemini.estimate_input(ask(content=HELLO)) == len(json.dumps(HELLO)) // 4
-    picture = {"parts": [{"inlineData": {"mimeType": "image/png", "data": "a" * 1_000_000}}]}
+    picture = {"parts": [{"inlineData": {"mimeType": "image/png", "data": "iVBOR" + "a" * 1_000_000}}]}
     assert 1000 < gemini.estimate_input(ask(content=picture)) < 1100
 
 

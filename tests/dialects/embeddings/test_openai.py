@@ -67,7 +67,7 @@ def test_tokens_are_guessed(value: Any, tokens: int) -> None:
 
 def test_a_picture_is_not_guessed_by_its_size() -> None:
     """A megabyte of base64 is no quarter of a million tokens."""
-    url = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "a" * 1_000_000}}
+    url = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBOR" + "a" * 1_000_000}}
     assert 1000 < openai.estimate_input(ask(input=[{"content": [url]}])) < 1100
 
 

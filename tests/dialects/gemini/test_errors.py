@@ -77,6 +77,7 @@ def test_an_error_inside_an_answer_is_read(error: Any, status: int, code: str | 
     [
         (Kind.BAD_REQUEST, 400, "INVALID_ARGUMENT"),
         (Kind.UNAUTHENTICATED, 401, "UNAUTHENTICATED"),
+        (Kind.BUDGET_EXCEEDED, 402, "RESOURCE_EXHAUSTED"),
         (Kind.FORBIDDEN, 403, "PERMISSION_DENIED"),
         (Kind.NOT_FOUND, 404, "NOT_FOUND"),
         (Kind.TOO_LARGE, 413, "INVALID_ARGUMENT"),

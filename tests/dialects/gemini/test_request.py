@@ -101,7 +101,7 @@ def test_input_is_guessed_by_its_size() -> None:
             "contents": [
                 {
                     "parts": [
-                        {"inlineData": {"mimeType": "image/png", "data": "A" * 40_000}},
+                        {"inlineData": {"mimeType": "image/png", "data": "/9j/" + "A" * 40_000}},
                         {"inlineData": {"data": "B" * 300}},
                     ]
                 }

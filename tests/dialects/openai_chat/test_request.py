@@ -155,10 +155,10 @@ def test_input_is_guessed_from_text_and_tools() -> None:
 @pytest.mark.parametrize(
     "part",
     [
-        {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 400_000}},
-        {"type": "input_audio", "input_audio": {"data": "A" * 400_000, "format": "wav"}},
-        {"type": "input_audio", "input_audio": {"format": "wav", "data": "A" * 400_000}},
-        {"type": "file", "file": {"file_data": "data:application/pdf;base64," + "A" * 400_000}},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBOR" + "A" * 400_000}},
+        {"type": "input_audio", "input_audio": {"data": "UklGR" + "A" * 400_000, "format": "wav"}},
+        {"type": "input_audio", "input_audio": {"format": "wav", "data": "SUQz" + "A" * 400_000}},
+        {"type": "file", "file": {"file_data": "data:application/pdf;base64,JVBER" + "A" * 30_000}},
     ],
 )
 def test_encoded_media_are_not_counted_as_text(part: dict[str, Any]) -> None:

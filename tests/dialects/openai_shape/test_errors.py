@@ -39,6 +39,7 @@ def test_only_openais_shape_passes_as_it_is(body: bytes, verbatim: bool) -> None
         (GatewayError(Kind.NOT_FOUND, "m", code="model_not_found"), "invalid_request_error", "model_not_found", None),
         (GatewayError(Kind.TOO_LARGE, "m"), "invalid_request_error", "too_large", None),
         (GatewayError(Kind.RATE_LIMITED, "m"), "rate_limit_error", "rate_limited", None),
+        (GatewayError(Kind.BUDGET_EXCEEDED, "m", status=429), "insufficient_quota", "budget_exceeded", None),
         (GatewayError(Kind.INTERNAL, "m"), "server_error", "internal", None),
         (GatewayError(Kind.UPSTREAM_TIMEOUT, "m"), "server_error", "upstream_timeout", None),
         (GatewayError(Kind.UPSTREAM_FAILED, "m", status=429), "rate_limit_error", "upstream_failed", None),

@@ -26,6 +26,7 @@ class _Chunk(msgspec.Struct):
     usage: msgspec.Raw = ABSENT
     error: Any = None
     x_groq: msgspec.Raw = ABSENT
+    service_tier: Any = None
 
 
 def made(*, hide: bool = False) -> ChunkTap:

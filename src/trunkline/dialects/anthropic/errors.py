@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from trunkline.canon.errors import GatewayError, Upstream
+from trunkline.canon.errors import GatewayError, Kind, Upstream
 from trunkline.dialects import errors
 
 #: Anthropic's word for a kind of error, by status. Any other 5xx is an `api_error`, any other 4xx an `invalid_request_error`.
@@ -44,6 +44,8 @@ def reported(error: object, data: bytes, content_type: str = "") -> GatewayError
 def write_error(error: GatewayError) -> bytes:
     """A JSON error body: `{"type": "error", "error": {"type", "message"}}`."""
     word = _TYPES.get(error.status) or ("api_error" if error.status >= 500 else "invalid_request_error")
+    if error.kind is Kind.BUDGET_EXCEEDED:
+        word = "billing_error"
     return msgspec.json.encode({"type": "error", "error": {"type": word, "message": error.message}})
 
 

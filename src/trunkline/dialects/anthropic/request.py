@@ -44,10 +44,5 @@ def write_request(ask: Ask, model: str, *, ask_usage: bool) -> Outgoing:  # noqa
 
 def estimate_input(ask: Ask) -> int:
     """Prompt tokens guessed: a token for every four bytes of text and tools, a flat number for each encoded medium."""
-    text = media = 0
-    for name in ("system", "messages", "tools"):
-        value = bytes(ask.fields.get(name, b""))
-        count, size = guess.media(value, _MEDIA_MARKS)
-        text += len(value) - size
-        media += count
-    return guess.tokens(text) + media * _MEDIA_TOKENS
+    texts = (bytes(ask.fields.get(name, b"")) for name in ("system", "messages", "tools"))
+    return guess.prompt(texts, _MEDIA_MARKS, _MEDIA_TOKENS)

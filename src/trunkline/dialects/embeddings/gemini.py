@@ -91,9 +91,8 @@ def read_request(body: bytes, named: Named = NOT_NAMED) -> Ask:
 
 def estimate_input(ask: Ask) -> int:
     """Tokens of the contents: one for every four bytes, a thousand for a picture."""
-    raw = bytes(ask.fields.get("content", b"")) + bytes(ask.fields.get("requests", b""))
-    count, size = guess.media(raw, (b'"data"',))
-    return guess.tokens(len(raw) - size) + count * _PICTURE
+    texts = (bytes(ask.fields.get(name, b"")) for name in ("content", "requests"))
+    return guess.prompt(texts, (b'"data"',), _PICTURE)
 
 
 def write_request(ask: Ask, model: str, facts: Facts, loss: Loss) -> Outgoing:  # noqa: ARG001 - Google says what it refuses

@@ -79,8 +79,7 @@ def estimate_input(ask: Ask) -> int:
     raw = bytes(ask.fields["input"])
     if raw.lstrip(b"[ \t\r\n")[:1].isdigit():
         return raw.count(b",") + 1
-    count, size = guess.media(raw, (b";base64,",))
-    return guess.tokens(len(raw) - size) + count * _PICTURE
+    return guess.prompt((raw,), (b";base64,",), _PICTURE)
 
 
 def write_request(ask: Ask, model: str, facts: Facts, loss: Loss) -> Outgoing:

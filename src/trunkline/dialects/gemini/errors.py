@@ -15,6 +15,7 @@ from trunkline.dialects import errors
 #: google.rpc.Code by HTTP status, as googleapis maps them. Any other 4xx is an INVALID_ARGUMENT, any other 5xx UNAVAILABLE.
 _STATUSES = {
     401: "UNAUTHENTICATED",
+    402: "RESOURCE_EXHAUSTED",
     403: "PERMISSION_DENIED",
     404: "NOT_FOUND",
     408: "DEADLINE_EXCEEDED",

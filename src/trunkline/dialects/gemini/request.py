@@ -51,13 +51,8 @@ def path(model: str, form: str) -> str:
 
 def estimate_input(ask: Ask) -> int:
     """Prompt tokens guessed: a token for every four bytes of what is counted, a flat thousand for each encoded medium."""
-    text = media = 0
-    for name in _COUNTED:
-        value = bytes(ask.fields.get(name, b""))
-        count, size = guess.media(value, _MEDIA_MARKS)
-        text += len(value) - size
-        media += count
-    return guess.tokens(text) + media * _MEDIA_TOKENS
+    texts = (bytes(ask.fields.get(name, b"")) for name in _COUNTED)
+    return guess.prompt(texts, _MEDIA_MARKS, _MEDIA_TOKENS)
 
 
 def _nested_request(found: dict[str, msgspec.Raw]) -> tuple[str, dict[str, msgspec.Raw]] | None:

@@ -24,7 +24,8 @@ def read_answer(body: bytes, seed: str) -> Reply:
     """A 2xx whole answer. Raises `GatewayError`: the provider's own error inside a 200, an answer that is no chat completion,
     one that only says that it could not be made. `seed` is unique to the request.
     """
-    usage, raw = read_usage(decode(body).usage)
+    answer = decode(body)
+    usage, raw = read_usage(answer.usage, answer.service_tier)
     told = whole(body)
     choices = told.get("choices")
     found = [one for one in choices if isinstance(one, dict)] if isinstance(choices, list) else []

@@ -46,6 +46,7 @@ class _Chunk(msgspec.Struct, gc=False):
     usage: msgspec.Raw = _ABSENT
     error: Any = None
     x_groq: msgspec.Raw = _ABSENT
+    service_tier: Any = None
     citations: Any = None
     search_results: Any = None
 
@@ -57,6 +58,7 @@ class _Loose(msgspec.Struct, gc=False):
     usage: msgspec.Raw = _ABSENT
     error: Any = None
     x_groq: msgspec.Raw = _ABSENT
+    service_tier: Any = None
 
 
 _decode = msgspec.json.Decoder(_Chunk).decode
@@ -147,7 +149,7 @@ class ChatReader:
             if chunk.x_groq is _ABSENT:
                 return
             told = groq_usage(chunk.x_groq)
-        usage, raw = read_usage(told)
+        usage, raw = read_usage(told, chunk.service_tier)
         if usage is not NO_USAGE:
             self._begin(chunk, out)
             out.append(Count(usage, raw))
@@ -222,7 +224,7 @@ def _lenient(data: bytes) -> _Chunk:
         return _Chunk()
     told = _decode_loose(data)
     choices = [_choice(one) for one in told.choices if isinstance(one, dict)] if isinstance(told.choices, list) else []
-    return _Chunk(choices=choices, usage=told.usage, error=told.error, x_groq=told.x_groq)
+    return _Chunk(choices=choices, usage=told.usage, error=told.error, x_groq=told.x_groq, service_tier=told.service_tier)
 
 
 def _choice(one: dict[str, Any]) -> _Choice:

@@ -19,7 +19,8 @@ _CHOICE = frozenset({"index", "text", "finish_reason", "logprobs"})
 
 def read_answer(body: bytes, seed: str) -> Reply:  # noqa: ARG001 - there are no calls to name
     """A 2xx whole answer. Raises `GatewayError`: the provider's own error inside a 200, an answer that is no completion."""
-    usage, raw = read_usage(decode(body).usage)
+    answer = decode(body)
+    usage, raw = read_usage(answer.usage, answer.service_tier)
     told = whole(body)
     choices = told.get("choices")
     found = [one for one in choices if isinstance(one, dict)] if isinstance(choices, list) else []

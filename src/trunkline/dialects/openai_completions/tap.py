@@ -21,6 +21,7 @@ class _Chunk(msgspec.Struct, gc=False):
     usage: msgspec.Raw = ABSENT
     error: Any = None
     x_groq: msgspec.Raw = ABSENT
+    service_tier: Any = None
 
 
 _decode = msgspec.json.Decoder(_Chunk).decode

@@ -22,7 +22,7 @@ def read_answer(body: bytes, seed: str) -> Reply:
     if answer.status in _BEGUN:
         raise protocol("The provider's answer is not finished.", body)
     assembly = Assembly(seed)
-    events: list[Event] = [begin(answer), Count(*read_usage(answer.usage))]
+    events: list[Event] = [begin(answer), Count(*read_usage(answer.usage, answer.service_tier))]
     assembly.rest(answer.output, events)
     assembly.finish(finish_of(answer), incomplete=answer.status == "incomplete", out=events)
     fold = Fold(NAME)

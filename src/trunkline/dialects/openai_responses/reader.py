@@ -137,14 +137,14 @@ class ResponsesReader:
         self._assembly.rest(answer.output, out)
         incomplete = kind == "response.incomplete" or answer.status == "incomplete"
         self._assembly.finish(finish_of(answer) or "completed", incomplete=incomplete, out=out)
-        usage, raw = read_usage(answer.usage)
+        usage, raw = read_usage(answer.usage, answer.service_tier)
         if usage is not NO_USAGE:
             out.append(Count(usage, raw))
         out.append(End())
 
     def _broken(self, kind: str, told: Told, data: bytes, out: list[Event]) -> None:
         answer = _answer(told.response)
-        usage, raw = read_usage(answer.usage)
+        usage, raw = read_usage(answer.usage, answer.service_tier)
         if usage is not NO_USAGE and self._begun:
             out.append(Count(usage, raw))
         error = event_error(msgspec.structs.asdict(told)) if kind == "error" or told.error else answer.error

@@ -34,6 +34,7 @@ class Answer(msgspec.Struct, gc=False):
     error: Any = None
     output: msgspec.Raw = _ABSENT
     usage: msgspec.Raw = _ABSENT
+    service_tier: Any = None
 
 
 _decode = msgspec.json.Decoder(Answer).decode
@@ -45,7 +46,7 @@ def read_reply(body: bytes) -> Whole:
     Raises `GatewayError`: the provider's own error inside a 200, or an answer that is empty, not JSON or no response.
     """
     answer = decode(body)
-    usage, raw = read_usage(answer.usage)
+    usage, raw = read_usage(answer.usage, answer.service_tier)
     estimate = guess.tokens(len(bytes(answer.output))) if usage is NO_USAGE else 0
     finish = finish_of(answer)
     return Whole(usage=usage, raw_usage=raw, finish=finish, estimate=estimate, filtered=finish == FILTERED)

@@ -49,10 +49,5 @@ def estimate_input(ask: Ask) -> int:
 
     What the provider itself keeps of the conversation is not in it.
     """
-    text = media = 0
-    for name in ("instructions", "input", "tools"):
-        value = bytes(ask.fields.get(name, b""))
-        count, size = guess.media(value, _MEDIA_MARKS)
-        text += len(value) - size
-        media += count
-    return guess.tokens(text) + media * _MEDIA_TOKENS
+    texts = (bytes(ask.fields.get(name, b"")) for name in ("instructions", "input", "tools"))
+    return guess.prompt(texts, _MEDIA_MARKS, _MEDIA_TOKENS)

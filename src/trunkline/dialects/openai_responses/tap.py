@@ -131,7 +131,7 @@ class ResponsesTap(EventWatch):
     def _tell(self, kind: str, event: _Event, data: bytes) -> None:
         """What only the last event says: how it ended, and what it cost; or that it went wrong."""
         answer = _answer(event.response)
-        self._count(answer.usage)
+        self._count(answer.usage, answer.service_tier)
         error = event_error(msgspec.structs.asdict(event)) if kind == "error" or event.error else answer.error
         self._ending(kind, finish_of(answer), error, data)
 
@@ -142,8 +142,8 @@ class ResponsesTap(EventWatch):
         elif (error or kind in FAILING) and self.error is None:
             self.error = failed(error, data, streamed=True)
 
-    def _count(self, raw: msgspec.Raw) -> None:
-        usage, text = read_usage(raw)
+    def _count(self, raw: msgspec.Raw, tier: object = None) -> None:
+        usage, text = read_usage(raw, tier)
         if usage is not NO_USAGE:
             self.usage, self.raw_usage = usage, text
 

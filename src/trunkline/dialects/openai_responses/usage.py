@@ -11,6 +11,7 @@ import msgspec
 
 from trunkline.canon.usage import NO_USAGE, Usage
 from trunkline.dialects.counts import count, raw_text
+from trunkline.dialects.told import with_tier
 
 
 class _Counts(msgspec.Struct, gc=False):
@@ -25,11 +26,11 @@ class _Counts(msgspec.Struct, gc=False):
 _counts = msgspec.json.Decoder(_Counts).decode
 
 
-def read_usage(raw: msgspec.Raw) -> tuple[Usage, str]:
+def read_usage(raw: msgspec.Raw, tier: object = None) -> tuple[Usage, str]:
     """The counts of a usage object, and its own text. `NO_USAGE` where it counts neither input nor output.
 
     `cache_write_tokens` is new in the schema and absent from most recorded answers. A wrong type or a negative number is taken
-    as absent; a part is never larger than its whole.
+    as absent; a part is never larger than its whole. `tier`: what the answer says beside it of how it was served.
     """
     try:
         told = _counts(raw)
@@ -48,7 +49,7 @@ def read_usage(raw: msgspec.Raw) -> tuple[Usage, str]:
         reasoning=min(output, _part(told.output_tokens_details, "reasoning_tokens")),
         basis="reported",
     )
-    return usage, raw_text(bytes(raw))
+    return usage, with_tier(raw_text(bytes(raw)), tier)
 
 
 def write_usage(usage: Usage) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from trunkline.canon.errors import GatewayError
+from trunkline.canon.errors import GatewayError, Kind
 from trunkline.dialects import errors
 
 #: OpenAI's word for a kind of error, by status. 5xx are `server_error`, any other 4xx an `invalid_request_error`.
@@ -22,6 +22,8 @@ def read_error(status: int, content_type: str, body: bytes) -> GatewayError:
 def write_error(error: GatewayError) -> bytes:
     """A JSON error body in OpenAI's shape: `{"error": {"message", "type", "param", "code"}}`."""
     kind = "server_error" if error.status >= 500 else _TYPES.get(error.status, "invalid_request_error")
+    if error.kind is Kind.BUDGET_EXCEEDED:
+        kind = "insufficient_quota"  # at 429 beside rate limits, so that clients can tell what waiting does not cure
     told = {"message": error.message, "type": kind, "param": error.param, "code": error.code or error.kind.value}
     return msgspec.json.encode({"error": told})
 

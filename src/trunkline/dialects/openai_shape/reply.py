@@ -39,6 +39,7 @@ class Answer(msgspec.Struct, gc=False):
 
     choices: msgspec.Raw = _ABSENT
     usage: msgspec.Raw = _ABSENT
+    service_tier: Any = None
     error: Any = None
 
 
@@ -53,7 +54,7 @@ def read_reply(body: bytes) -> Whole:
     Raises `GatewayError`: the provider's own error inside a 200, or an answer that is empty, not JSON or no completion.
     """
     answer = decode(body)
-    usage, raw = read_usage(answer.usage)
+    usage, raw = read_usage(answer.usage, answer.service_tier)
     finish = ""
     try:
         for choice in _choices(answer.choices):

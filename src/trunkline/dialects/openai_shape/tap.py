@@ -44,6 +44,7 @@ class Chunk(Protocol):
     usage: msgspec.Raw
     error: Any
     x_groq: msgspec.Raw
+    service_tier: Any
 
 
 class _Told(msgspec.Struct, gc=False):
@@ -53,6 +54,7 @@ class _Told(msgspec.Struct, gc=False):
     usage: msgspec.Raw = ABSENT
     error: Any = None
     x_groq: msgspec.Raw = ABSENT
+    service_tier: Any = None
 
 
 _decode_told = msgspec.json.Decoder(_Told).decode
@@ -137,7 +139,7 @@ class ChunkTap(EventWatch):
             if chunk.x_groq is ABSENT:
                 return True
             told = groq_usage(chunk.x_groq)
-        usage, raw_usage = read_usage(told)
+        usage, raw_usage = read_usage(told, chunk.service_tier)
         if usage is not NO_USAGE:
             self.usage = usage
             self.raw_usage = raw_usage

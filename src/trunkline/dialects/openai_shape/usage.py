@@ -11,6 +11,7 @@ import msgspec
 
 from trunkline.canon.usage import NO_USAGE, Usage
 from trunkline.dialects.counts import count, raw_text
+from trunkline.dialects.told import with_tier
 
 _ABSENT = msgspec.Raw(b"")
 
@@ -37,12 +38,12 @@ _counts = msgspec.json.Decoder(_Counts).decode
 _groq = msgspec.json.Decoder(_Groq | None).decode
 
 
-def read_usage(raw: msgspec.Raw) -> tuple[Usage, str]:
+def read_usage(raw: msgspec.Raw, tier: object = None) -> tuple[Usage, str]:
     """The counts of a usage object, and its own text. `NO_USAGE` where it counts neither prompt nor completion.
 
     A `total_tokens` above prompt and completion means that reasoning is counted beside the completion (xAI, which names
     it; Gemini, which does not) and is added to it. A wrong type or a negative number is taken as absent; a part is never
-    larger than its whole.
+    larger than its whole. `tier`: what the answer says beside it of how it was served.
     """
     try:
         told = _counts(raw)
@@ -69,7 +70,7 @@ def read_usage(raw: msgspec.Raw) -> tuple[Usage, str]:
         audio_output=min(completion, count(completion_parts.get("audio_tokens")) or 0),
         basis="reported",
     )
-    return usage, raw_text(bytes(raw))
+    return usage, with_tier(raw_text(bytes(raw)), tier)
 
 
 def groq_usage(raw: msgspec.Raw) -> msgspec.Raw:

@@ -5,5 +5,5 @@ A new revision is a file in `versions` and an entry here; `tables` shows the res
 
 from __future__ import annotations
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """Every revision, oldest first. Kept here too because importing Alembic takes a third of a second."""
