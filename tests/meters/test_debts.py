@@ -41,7 +41,9 @@ def test_a_batch_is_told_again_as_it_was_with_what_is_held_now() -> None:
     debts.refund(b"t:tokens", 5.0)
     debts.refund(b"t:tokens", 0.5)
     assert debts
+    assert debts.unsent == 3
     number, first = told(debts)
+    assert debts.unsent == 3, "nobody said that he heard it"
     assert first == {
         b"t:tokens": (b"t", "-5.500", 0, b""),
         b"t:key:k/concurrent": (b"s", 0, 2, b""),
@@ -56,6 +58,7 @@ def test_a_batch_is_told_again_as_it_was_with_what_is_held_now() -> None:
     assert told(debts) == (number + 1, {MONEY: (b"m", 50, 10, b"s1")})
     debts.acknowledge([b"150"])
     assert not debts
+    assert debts.unsent == 0
 
 
 def test_a_budget_that_was_begun_while_it_was_told_is_not_lost() -> None:

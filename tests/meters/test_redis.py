@@ -162,7 +162,7 @@ def test_what_a_process_spent_alone_counts_after_its_end(redis: Redis, monkeypat
                         gone.settle(hold, 0, DOLLAR)
                         ledger.spent["key:k"] += DOLLAR
                     if not lost:
-                        await until(lambda: not gone.unsent())
+                        await until(lambda: spent(redis) == 3 * DOLLAR)
         assert (ledger.spent["key:k"], spent(redis)) == (6 * DOLLAR, 3 * DOLLAR)
         async with several(1, redis.url, ledger, timeout=PATIENT) as (after,):
             assert len(granted(await every([after], 20, rules, nano=DOLLAR))) == 4

@@ -53,6 +53,13 @@ class Debts:
         return len(self._slots) + len(self._purses)
 
     @property
+    def unsent(self) -> int:
+        """Counters of which nobody has said yet that he heard it."""
+        batch = self._batch
+        told = 0 if batch is None else len(self._told_slots) + len(self._told) + len(batch.refunds)
+        return len(self) + len(self._refunds) + told
+
+    @property
     def many(self) -> bool:
         """More than can be told at once."""
         return len(self) > _MOST

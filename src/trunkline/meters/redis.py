@@ -365,8 +365,8 @@ class Shared:
             self._machine.report("info" if shared else "warning", message, reason)
 
     def unsent(self) -> int:
-        """Counters of which something is to be told."""
-        return len(self._debts)
+        """Counters of which something is to be told, or is not known to have been heard."""
+        return self._debts.unsent
 
     async def close(self) -> None:
         """Tell what is owed, and leave."""
