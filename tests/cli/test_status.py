@@ -168,8 +168,9 @@ def test_it_is_drawn_anew(served: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert done.stdout.count("generation 3") == 2, "a file, a pipe or a dumb terminal gets one below the other"
 
 
-def test_on_a_terminal_it_is_drawn_over(served: str) -> None:
+def test_on_a_terminal_it_is_drawn_over(served: str, upstream: Upstream) -> None:
     """Somebody watches a wall, not a roll of paper."""
+    upstream.then(*[[whole(200, msgspec.json.encode(TOLD))]] * 60)  # whoever is slow to end it has it look more than twice
     leader, follower = os.openpty()
     command = [sys.executable, "-m", "trunkline", "status", "--url", served, "--watch"]
     environ = {**os.environ, "TERM": "xterm", "COLUMNS": "120", "LINES": "40"}
