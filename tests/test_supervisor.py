@@ -19,11 +19,11 @@ from harness.upstream import Upstream
 from trunkline import supervisor
 from trunkline.supervisor import FIRST_PAUSE, MANY, PAUSE, RECENT, Chair
 
-IMPATIENT = "from trunkline import supervisor; supervisor.SILENCE = 1.5; from trunkline.cli.main import app; app()"
+IMPATIENT = "from trunkline import supervisor; supervisor.SILENCE = 3.0; from trunkline.cli.main import app; app()"
 
 
 class Impatient(Gateway):
-    """Its supervisor kills whoever is silent for one and a half seconds."""
+    """Its supervisor kills whoever is silent for three seconds."""
 
     @override
     def command(self, *words: str) -> list[str]:
@@ -76,7 +76,7 @@ def test_a_worker_that_hangs_is_replaced(upstream: Upstream, redis: Redis, tmp_p
     with Impatient(config(upstream, redis), tmp_path) as gateway:
         victim = gateway.workers()[0]
         os.kill(victim, signal.SIGSTOP)
-        told = gateway.wait_log(lambda line: line.get("event") == "worker does not answer, and is killed", 8)
+        told = gateway.wait_log(lambda line: line.get("event") == "worker does not answer, and is killed", 15)
         assert told["process"] == victim
         ended = gateway.wait_log(lambda line: line.get("event") == "worker ended and is replaced")
         assert (ended["process"], ended["signal"], ended["level"]) == (victim, "SIGKILL", "error")
@@ -91,7 +91,7 @@ def test_standing_still_with_the_machine_is_no_silence(upstream: Upstream, redis
         for pid in everybody:
             os.kill(pid, signal.SIGSTOP)
         with pytest.raises(AssertionError, match="no such log line"):
-            gateway.wait_log(lambda line: "killed" in str(line.get("event")), 2)
+            gateway.wait_log(lambda line: "killed" in str(line.get("event")), 4)
         for pid in everybody:
             os.kill(pid, signal.SIGCONT)
         with pytest.raises(AssertionError, match="no such log line"):
