@@ -13,44 +13,22 @@ import pytest
 from pyarrow import parquet
 from typer.testing import CliRunner
 
-from records import START_NS, opened, settled
+from records import settled, twice_daily
 from trunkline.cli import export as module
 from trunkline.cli.usage import app
-from trunkline.ledger.journal import Journal
 from trunkline.ledger.record import row
 from trunkline.store import usage
 from trunkline.store.engine import open_store
 from trunkline.store.tables import usage as table
 
 run = CliRunner().invoke
-DAY = 86_400_000_000_000
-
-
-@pytest.fixture
-def data(tmp_path, monkeypatch):
-    """A data directory with requests 0 to 3 in the store, 3 and 4 in the journal."""
-    monkeypatch.setenv("TRUNKLINE_DATA", str(tmp_path))
-    store = open_store(tmp_path)
-    usage.insert(store, [row(_request(n)) for n in range(4)])
-    store.close()
-    journal = Journal(tmp_path / "journal")
-    for n in (3, 4):
-        journal.settle(journal.open(opened(n)), _request(n))
-    os.close(journal.open(opened(5)).fd)
-    return tmp_path
-
-
-def _request(n):
-    """Two requests a day; `model-1` is without a price."""
-    model = f"model-{n % 2}"
-    return settled(opened(n, model=model, started_ns=START_NS + n * DAY // 2), cost_nano=None if n % 2 else 1_234_000 * (n + 1))
 
 
 def test_export_writes_every_column_of_every_record(data):
     """An auditor gets each request once, in order, with all that is known of it."""
     done = run(app, ["export", "--format", "jsonl", "--data", str(data)])
     assert done.exit_code == 0
-    assert [json.loads(line) for line in done.stdout.splitlines()] == [row(_request(n)) for n in range(5)]
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [row(twice_daily(n)) for n in range(5)]
     since = run(app, ["export", "--since", "2026-01-02", "--until", "2026-01-02"])
     assert [json.loads(line)["id"] for line in since.stdout.splitlines()] == [f"{n:032d}" for n in (2, 3)]
 
@@ -85,7 +63,7 @@ def test_parquet_is_read_back_as_it_was(data, monkeypatch):
     monkeypatch.setattr(module, "_GROUP", 2)
     target = data / "all.parquet"
     assert run(app, ["export", "--format", "parquet", "--output", str(target)]).exit_code == 0
-    assert parquet.read_table(target).to_pylist() == [row(_request(n)) for n in range(5)]
+    assert parquet.read_table(target).to_pylist() == [row(twice_daily(n)) for n in range(5)]
     file = parquet.ParquetFile(target)
     assert file.num_row_groups == 3
     assert str(file.schema_arrow.field("cost_nano").type) == "int64"
@@ -149,7 +127,7 @@ def test_a_file_that_cannot_be_finished_leaves_the_old_one(data, monkeypatch):
 def test_a_reader_that_leaves_is_no_failure(data):
     """`trunkline usage export | head` must not print a traceback."""
     store = open_store(data)
-    usage.insert(store, [row(_request(n)) for n in range(10, 3000)])
+    usage.insert(store, [row(twice_daily(n)) for n in range(10, 3000)])
     store.close()
     child = subprocess.Popen(
         [sys.executable, "-B", "-c", "from trunkline.cli.usage import app; app()", "export"],

@@ -3,42 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 
 import pytest
 from typer.testing import CliRunner
 
-from records import START_NS, opened, settled
+from records import opened, settled, twice_daily
 from trunkline.cli.usage import app, bar, dollars
-from trunkline.ledger.journal import Journal
 from trunkline.ledger.record import row
 from trunkline.store import retention, sums, usage
 from trunkline.store.engine import open_store
 
 run = CliRunner().invoke
 DAY = 86_400_000_000_000
-
-
-@pytest.fixture
-def data(tmp_path, monkeypatch):
-    """A data directory with requests 0 to 3 in the store, 3 and 4 in the journal, and 5 open."""
-    monkeypatch.setenv("TRUNKLINE_DATA", str(tmp_path))
-    monkeypatch.setenv("COLUMNS", "120")
-    store = open_store(tmp_path)
-    usage.insert(store, [row(_request(n)) for n in range(4)])
-    store.close()
-    journal = Journal(tmp_path / "journal")
-    for n in (3, 4):
-        journal.settle(journal.open(opened(n)), _request(n))
-    os.close(journal.open(opened(5)).fd)
-    return tmp_path
-
-
-def _request(n):
-    """Two requests a day; `model-1` is without a price."""
-    model = f"model-{n % 2}"
-    return settled(opened(n, model=model, started_ns=START_NS + n * DAY // 2), cost_nano=None if n % 2 else 1_234_000 * (n + 1))
 
 
 def test_totals_by_day(data):
@@ -95,7 +72,7 @@ def test_the_newest_records(data):
         ("2026-01-02", "12:00:00", "model-1"),
     ]
     told = json.loads(run(app, ["list", "--model", "model-1", "--json"]).stdout)
-    assert told == [row(_request(3)), row(_request(1))]
+    assert told == [row(twice_daily(3)), row(twice_daily(1))]
     assert run(app, ["list", "--key", "nobody"]).stdout == "No such requests.\n"
 
 

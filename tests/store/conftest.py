@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from records import settled
+from trunkline.ledger.record import row
+from trunkline.store import keys, usage
 from trunkline.store.engine import Store, open_store
 from trunkline.store.url import parse
 
@@ -28,3 +31,14 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     opened.close()
     if url is not None:
         server.drop(url.database)
+
+
+@pytest.fixture
+def filled(tmp_path: Path) -> Path:
+    """A data directory with 3 keys and 200 records, cleanly closed."""
+    made = open_store(tmp_path / "data")
+    for name in ("a", "b", "c"):
+        keys.create(made, name, {"models": ["gpt-4.1"]}, 1)
+    usage.insert(made, [row(settled(n)) for n in range(200)])
+    made.close()
+    return tmp_path / "data"

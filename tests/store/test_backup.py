@@ -28,17 +28,6 @@ def _silent(done, total):
 
 
 @pytest.fixture
-def filled(tmp_path):
-    """A data directory with 3 keys and 200 records, cleanly closed."""
-    store = open_store(tmp_path / "data")
-    for name in ("a", "b", "c"):
-        keys.create(store, name, {"models": ["gpt-4.1"]}, 1)
-    usage.insert(store, [row(settled(n)) for n in range(200)])
-    store.close()
-    return tmp_path / "data"
-
-
-@pytest.fixture
 def copy(filled, tmp_path):
     back_up(filled, tmp_path / "copy", _silent)
     return tmp_path / "copy"

@@ -33,17 +33,6 @@ def upgrade():
 ENV = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 
 
-@pytest.fixture
-def filled(tmp_path):
-    """A data directory with 3 keys and 200 records, cleanly closed."""
-    store = open_store(tmp_path / "data")
-    for name in ("a", "b", "c"):
-        keys.create(store, name, {"models": ["gpt-4.1"]}, 1)
-    usage.insert(store, [row(settled(n)) for n in range(200)])
-    store.close()
-    return tmp_path / "data"
-
-
 def _counts(data):
     store = open_store(data)
     try:

@@ -11,11 +11,10 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from trunkline.alerts import send, trial
-from trunkline.cli.data import Config, Data, fail, opened, output, printable
+from trunkline.cli.data import Config, Data, console, fail, opened, output, printable
 from trunkline.config.alerts import AlertSettings
 from trunkline.config.load import find_config, load
 from trunkline.config.mistakes import ConfigError
@@ -44,7 +43,7 @@ def show(
     for one in found:
         table.add_row(_when(one.made_ns), printable(_what(one.body)), str(one.tries), _state(one))
     with output():
-        Console(markup=False, emoji=False, highlight=False).print(table)
+        console().print(table)
 
 
 @app.command("test")

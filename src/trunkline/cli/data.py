@@ -6,10 +6,12 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from trunkline.config.load import find_config, load_store
 from trunkline.config.mistakes import ConfigError
@@ -94,6 +96,16 @@ def output() -> Iterator[None]:
     except OSError as error:
         _give_up_output()
         raise fail(f"The standard output cannot be written: {error.strerror}.", "See that there is room.") from error
+
+
+def console() -> Console:
+    """Where tables are printed; nothing in them is markup."""
+    return Console(markup=False, emoji=False, highlight=False)
+
+
+def instant(ns: int) -> str:
+    """A moment, nanoseconds since the epoch, to the minute, UTC."""
+    return datetime.fromtimestamp(ns // 1_000_000_000, UTC).strftime("%Y-%m-%d %H:%M")
 
 
 def printable(text: str) -> str:

@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import typer
-from rich.console import Console
 
 from trunkline.cli.data import fail
 from trunkline.cli.usage import bar, dollars
@@ -165,13 +164,3 @@ def described(spec: HolderSpec) -> dict[str, Any]:
     for budget in written.get("budgets", ()):
         budget["usd"] = dollars(budget["usd"]).removeprefix("$").replace(",", "")
     return written
-
-
-def console() -> Console:
-    """Where tables are printed; nothing in them is markup."""
-    return Console(markup=False, emoji=False, highlight=False)
-
-
-def instant(ns: int) -> str:
-    """A moment, to the minute, UTC."""
-    return datetime.fromtimestamp(ns // _SECOND, ZoneInfo("UTC")).strftime("%Y-%m-%d %H:%M")

@@ -14,8 +14,8 @@ import typer
 from rich.table import Table
 
 from trunkline.cli.accounts import accounts
-from trunkline.cli.data import Config, Data, fail, opened, output, printable, tell
-from trunkline.cli.holding import World, checked, console, described, draw, facts, instant, world
+from trunkline.cli.data import Config, Data, console, fail, instant, opened, output, printable, tell
+from trunkline.cli.holding import World, checked, described, draw, facts, world
 from trunkline.cli.secrets import MAX_BYTES, hashed, read_list
 from trunkline.cli.settings import edited, options
 from trunkline.config import values

@@ -8,17 +8,15 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from trunkline.canon.usage import Usage
-from trunkline.cli.data import Config, Data, fail, opened, output, printable, tell
+from trunkline.cli.data import Config, Data, console, fail, instant, opened, output, printable, tell
 from trunkline.cli.usage import bar, dollars
 from trunkline.config.load import find_config, load, load_store
 from trunkline.config.mistakes import ConfigError
@@ -111,11 +109,11 @@ def show_all(
         for one in found:
             period = one.override.period
             rate = period.rates[0]
-            since = _day(period.since_ns) if period.since_ns else ""
+            since = instant(period.since_ns) if period.since_ns else ""
             more = "" if len(period.rates) == 1 else " …"
             table.add_row(one.where, one.override.provider or "any", printable(one.override.model), dollars(rate.input) + more,
                           dollars(rate.output) + more, since, period.mark)  # fmt: skip
-        _console().print(table)
+        console().print(table)
 
 
 def _told(one: Set) -> dict[str, Any]:
@@ -258,11 +256,11 @@ def _source(period: Period, prices: Prices, found: list[Set]) -> Iterator[str]:
     if one is None:
         yield f"from {prices.version(period)}"
     elif one.created_ns:
-        yield f"price {one.where} of the store, set {_day(one.created_ns)}; records say {prices.version(period)}"
+        yield f"price {one.where} of the store, set {instant(one.created_ns)}; records say {prices.version(period)}"
     else:
         yield f"in {one.where}; records say {prices.version(period)}"
     if period.since_ns:
-        yield f"since {_day(period.since_ns)}"
+        yield f"since {instant(period.since_ns)}"
     if period.daily is not None:
         hours = " to ".join(f"{second // 3600:02}:{second % 3600 // 60:02}" for second in period.daily)
         yield f"from {hours} UTC; other hours have another price"
@@ -282,9 +280,9 @@ def _draw(period: Period) -> None:
     drawn = Table("  a request of tokens in, out", "", "", box=None, pad_edge=False)
     for given, made, cost in costs:
         drawn.add_row(f"  {given:>7,} {made:>6,}", dollars(cost), bar(cost, most))
-    console = _console()
-    console.print(table)
-    console.print(drawn)
+    screen = console()
+    screen.print(table)
+    screen.print(drawn)
 
 
 def _parts(rates: tuple[Rate, ...]) -> Iterator[tuple[str, list[str]]]:
@@ -300,11 +298,3 @@ def _parts(rates: tuple[Rate, ...]) -> Iterator[tuple[str, list[str]]]:
                 name.replace("_", " "),
                 [dollars(whole or 0 if value is None else value) for value, whole in zip(values, wholes, strict=True)],
             )
-
-
-def _day(ns: int) -> str:
-    return datetime.fromtimestamp(ns // 1_000_000_000, UTC).strftime("%Y-%m-%d %H:%M")
-
-
-def _console() -> Console:
-    return Console(markup=False, emoji=False, highlight=False)

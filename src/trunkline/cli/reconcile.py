@@ -15,11 +15,10 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from trunkline.cli.accounts import accounts, moment
-from trunkline.cli.data import Config, Data, fail, output, printable
+from trunkline.cli.data import Config, Data, console, fail, output, printable
 from trunkline.cli.prices import configured
 from trunkline.cli.reprice import signed
 from trunkline.cli.usage import bar, dollars
@@ -171,7 +170,7 @@ def _show(form: Form, names: tuple[str, ...], lines: list[Line], summed: list[Li
     most = max(abs(line.drift) for line in lines)
     for line in lines:
         table.add_row(line.day, _called(line), *_cells(line, money=money), bar(abs(line.drift), most))
-    Console(markup=False, emoji=False, highlight=False).print(table)
+    console().print(table)
     for sentence in _sentences(summed, money=money):
         print(sentence)
     if wrong:

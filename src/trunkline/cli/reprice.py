@@ -14,12 +14,11 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from trunkline.canon.errors import Kind
 from trunkline.cli.accounts import moment
-from trunkline.cli.data import Config, Data, fail, opened, output, printable
+from trunkline.cli.data import Config, Data, console, fail, opened, output, printable
 from trunkline.cli.prices import all_set, configured, in_force
 from trunkline.cli.usage import bar, dollars
 from trunkline.config.snapshot import Snapshot
@@ -156,7 +155,7 @@ def _tell(tally: Tally) -> None:
         most = max(abs(line.new_nano - line.old_nano) for line in lines)
         for line in lines:
             table.add_row(line.day, printable(line.model), *_cells(line), bar(abs(line.new_nano - line.old_nano), most))
-        Console(markup=False, emoji=False, highlight=False).print(table)
+        console().print(table)
         if total.priced:
             print(f"{total.priced:,} of them had no price before.")
     else:

@@ -15,7 +15,6 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from trunkline.cli.accounts import (
@@ -32,7 +31,7 @@ from trunkline.cli.accounts import (
     moment,
     time_zone,
 )
-from trunkline.cli.data import Config, Data, opened, output, printable
+from trunkline.cli.data import Config, Data, console, opened, output, printable
 from trunkline.cli.export import export
 from trunkline.store import retention, sums, usage
 from trunkline.store.place import data_dir
@@ -178,7 +177,7 @@ def _print(by: str, found: list[sums.Total]) -> None:
     weights = [one.cost_nano if total.cost_nano else one.input_tokens + one.output_tokens for one in found]
     for one, weight in zip(found, weights, strict=True):
         table.add_row(printable(one.name), *_cells(one), bar(weight, max(weights)))
-    _console().print(table)
+    console().print(table)
     if total.unpriced:
         typer.echo(f"{total.unpriced:,} requests have no known price; their cost is not counted.", err=True)
 
@@ -203,8 +202,4 @@ def _print_list(rows: Sequence[Mapping[str, Any]]) -> None:
         cost = "" if row["cost_nano"] is None else dollars(row["cost_nano"])
         counts = (f"{row['input_tokens']:,}", f"{row['output_tokens']:,}", cost, f"{row['duration_us'] // 1000:,}")
         table.add_row(f"{when:%Y-%m-%d %H:%M:%S}", *names, *counts, printable(row["id"]))
-    _console().print(table)
-
-
-def _console() -> Console:
-    return Console(markup=False, emoji=False, highlight=False)
+    console().print(table)

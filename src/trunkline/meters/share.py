@@ -42,7 +42,6 @@ class Share(Local):
         self._bases.clear()
         self._counters.clear()
         self._alike.clear()
-        self._alike.clear()
 
     @override
     def take(self, claim: Claim, parts: Sequence[Counters], purses: Purses) -> LocalHold | Refused:
